@@ -1,0 +1,21 @@
+"""
+edgemesh: an app calls a service by name and does not care where it runs.
+
+Where to look, low to high; a module may import its own package and what is
+above it in this list, never what is below (``tests/test_layering.py``)::
+
+    interfaces    the joints: where a stranger's code may stand
+    invocation    the values that flow down the chain
+    errors        the one table of how a call can fail
+    metrics       counters and histograms as plain cells
+    wire          bytes <-> events: http1, tls
+    meta          what the node knows: model, policy, manifests, folder
+    handlers      router > LB > QPS controller > Biz keeper; read chain.py first
+    protocols     http, grpc, tls, tcp: resolver, server, client
+    interceptor   accept, recognise, hand over
+    admin         health, metrics, read API
+    config        one file -> one frozen value
+    testing       the public kit for plugin authors
+    node          composes the tree of services; knows everything
+    tap, cli      ``twistd edgemesh`` and ``edgemesh``
+"""

@@ -1,0 +1,1 @@
+"""The handler chain: router, loadbalance, qps, bizkeeper; read chain.py first."""

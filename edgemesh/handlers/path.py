@@ -1,0 +1,158 @@
+# -*- test-case-name: tests.handlers.test_path -*-
+"""
+A call's whole way through the chains, and the one place where it ends.
+
+A server class meets a :class:`CallPath` and nothing else of the handlers.
+Behind an interceptor the first chain is the outbound one; a call to an endpoint
+on this node then passes the transport server's inbound chain in the process.
+On a transport server's own listening address the first chain only finds the
+service and picks an endpoint of this node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from edgemesh.errors import Failure, Refused
+from edgemesh.handlers.chain import Chain, release, settle
+from edgemesh.handlers.routes import Route
+from edgemesh.invocation import Destination, Invocation, Outcome
+
+
+class Ended(Protocol):
+    """Who is told of every call that ended: metrics, access log."""
+
+    def callEnded(self, invocation: Invocation, outcome: Outcome) -> None:
+        """Count it, write it down."""
+
+
+class RetryBudget:
+    """
+    Retries may be 20 % of the calls, and 10 a second besides.
+
+    Every call puts in a fifth of a token, every second ten; a retry takes one.
+    At most ``cap`` are kept, so that a quiet service cannot save up a storm.
+    """
+
+    __slots__ = ("_since", "_tokens", "cap")
+
+    share = 0.2
+    perSecond = 10.0
+
+    def __init__(self, now: float, cap: float = 500.0) -> None:
+        self.cap = cap
+        self._tokens = 100.0
+        self._since = now
+
+    def called(self) -> None:
+        """A call came."""
+        tokens = self._tokens + self.share
+        self._tokens = tokens if tokens < self.cap else self.cap
+
+    def take(self, now: float) -> bool:
+        """Whether a retry may be made; takes its token."""
+        self._tokens = min(self.cap, self._tokens + (now - self._since) * self.perSecond)
+        self._since = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+class CallPath:
+    """
+    Decide calls, settle them, report them.
+
+    :param first: the outbound chain, or what finds a local endpoint.
+    :param inbound: the transport servers' chain; passed when the endpoint is on
+        this node.
+    :param observers: told of every call that ended.
+    """
+
+    def __init__(self, first: Chain, inbound: Chain, observers: tuple[Ended, ...] = ()) -> None:
+        self.first = first
+        self.inbound = inbound
+        self._observers = observers
+        self._budgets: dict[str, RetryBudget] = {}
+
+    def retain(self, routes: Mapping[str, Route]) -> None:
+        """Forget the retry budgets of service ports that are gone."""
+        self._budgets = {key: b for key, b in self._budgets.items() if key in routes}
+
+    def decide(self, invocation: Invocation, now: float) -> None:
+        """
+        Find the service port and an endpoint for the call.
+
+        :raise Refused: nothing is taken then; :meth:`finish` is still due.
+        """
+        first = self.first
+        first.find(invocation)
+        invocation.stages = first.decide(invocation, now)
+        invocation.attempts = 1
+        if invocation.destination is Destination.LOCAL:
+            self._enter(invocation, now)
+        route = invocation.route
+        assert route is not None
+        budget = self._budgets.get(route.key)
+        if budget is None:
+            budget = self._budgets[route.key] = RetryBudget(now)
+        budget.called()
+
+    def mayRetry(self, invocation: Invocation, now: float) -> bool:
+        """Whether policy and budget let this call be tried once more; takes from the budget."""
+        route = invocation.route
+        return (
+            invocation.attempts == 1
+            and route is not None
+            and route.policy.retries
+            and self._budgets[route.key].take(now)
+        )
+
+    def retry(self, invocation: Invocation, outcome: Outcome, now: float) -> None:
+        """
+        End the first attempt and pick another endpoint.
+
+        :param outcome: how the attempt failed.
+        :raise Refused: nobody else can take it; :meth:`finish` is still due.
+        """
+        stages = invocation.stages
+        invocation.attempts += 1
+        # Until another endpoint is found only these are still open.
+        invocation.stages = tuple(stage for stage in stages if not stage.perAttempt)
+        self.first.retry(stages, invocation, outcome, now)
+        invocation.stages = stages
+        if invocation.destination is Destination.LOCAL and not invocation.inboundStages:
+            self._enter(invocation, now)
+
+    def release(self, invocation: Invocation, now: float) -> None:
+        """The call does not happen after all: give everything back, report nothing."""
+        release(invocation.inboundStages, invocation, now)
+        release(invocation.stages, invocation, now)
+        invocation.inboundStages = invocation.stages = ()
+
+    def answered(self, invocation: Invocation, now: float) -> None:
+        """The first byte of an opaque connection or tunnel came back."""
+        for stage in invocation.stages:
+            stage.answered(invocation, now)
+
+    def finish(self, invocation: Invocation, outcome: Outcome, now: float) -> None:
+        """The call ended, well or not, or was refused: settle and report it, once."""
+        settle(invocation.inboundStages, invocation, outcome, now)
+        settle(invocation.stages, invocation, outcome, now)
+        invocation.inboundStages = invocation.stages = ()
+        for observer in self._observers:
+            observer.callEnded(invocation, outcome)
+
+    def _enter(self, invocation: Invocation, now: float) -> None:
+        try:
+            invocation.inboundStages = self.inbound.decide(invocation, now)
+        except Refused:
+            release(invocation.stages, invocation, now)
+            invocation.stages = ()
+            raise
+
+
+def failed(failure: Failure, invocation: Invocation, now: float, status: int = 0) -> Outcome:
+    """The outcome of a call that failed without an answer from the endpoint."""
+    return Outcome(status or failure.http, failure, now - invocation.started)

@@ -1,0 +1,166 @@
+# -*- test-case-name: tests.handlers.test_routes -*-
+"""
+The mutable side of metadata: one Route for each service port, one LiveEndpoint
+for each endpoint.
+
+Handlers and transport clients hang their state on these two.  When metadata or
+policies change, :meth:`RouteTable.apply` makes new Routes but keeps the
+LiveEndpoint of every endpoint that still exists, so in-flight counts, circuits
+and idle connections survive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from edgemesh.meta.model import Endpoint, Metadata, Service, ServicePort, portKey
+from edgemesh.meta.policy import Policy
+
+if TYPE_CHECKING:
+    from edgemesh.interfaces import Side
+
+
+class ICircuitLike(Protocol):
+    """What LB asks of an endpoint's circuit."""
+
+    def admits(self, now: float) -> bool:
+        """Whether a call may pass now; takes nothing."""
+
+
+class LiveEndpoint:
+    """
+    What the node remembers of one endpoint of one service port.
+
+    :ivar key: its service port's key.
+    :ivar endpoint: the value from metadata; replaced when metadata changes.
+    :ivar local: it is on this node, or nobody said where it is.
+    :ivar weight: its share under weighted balancing.
+    :ivar inFlight: calls that were given to it and have not ended.
+    :ivar picks: how often it was picked.
+    :ivar circuit: its own circuit, when the Biz keeper's scope is ``endpoint``.
+    :ivar avoidUntil: after a failed dial it is the last choice until then
+        (monotonic seconds).
+    :ivar dialFailures: failed dials in a row.
+    """
+
+    __slots__ = (
+        "avoidUntil",
+        "circuit",
+        "dialFailures",
+        "endpoint",
+        "inFlight",
+        "key",
+        "local",
+        "picks",
+        "weight",
+    )
+
+    def __init__(self, key: str, endpoint: Endpoint) -> None:
+        self.key = key
+        self.endpoint = endpoint
+        self.local = True
+        self.weight = 1
+        self.inFlight = 0
+        self.picks = 0
+        self.circuit: ICircuitLike | None = None
+        self.avoidUntil = 0.0
+        self.dialFailures = 0
+
+    @property
+    def address(self) -> str:
+        """``ip:port``, with brackets around an IPv6 address."""
+        ip = self.endpoint.address
+        host = f"[{ip}]" if ":" in ip else ip
+        return f"{host}:{self.endpoint.port}"
+
+    def __repr__(self) -> str:
+        return f"<LiveEndpoint {self.address} of {self.key}>"
+
+
+class Route:
+    """
+    One service port: what is known of it and which endpoints are behind it.
+
+    :ivar key: ``web.default:80``.
+    :ivar endpoints: every endpoint, whether it can take calls or not.
+    :ivar policy: the merged policy.
+    """
+
+    __slots__ = ("endpoints", "key", "policy", "port", "service")
+
+    def __init__(
+        self,
+        service: Service,
+        port: ServicePort,
+        policy: Policy,
+        endpoints: tuple[LiveEndpoint, ...],
+    ) -> None:
+        self.key = portKey(service.namespace, service.name, port.port)
+        self.service = service
+        self.port = port
+        self.policy = policy
+        self.endpoints = endpoints
+
+    def __repr__(self) -> str:
+        return f"<Route {self.key} ({len(self.endpoints)} endpoints)>"
+
+
+class RouteTable:
+    """
+    Every Route of the node.
+
+    :ivar routes: by key.
+    :param node: this node's name; endpoints elsewhere are not local.
+    """
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self._live: dict[tuple[str, str, int], LiveEndpoint] = {}
+        self.routes: dict[str, Route] = {}
+
+    def apply(
+        self, metadata: Metadata, policyFor: Callable[[Service, ServicePort], Policy]
+    ) -> Mapping[str, Route]:
+        """
+        Replace every Route; keep the LiveEndpoint of what still exists.
+
+        :param policyFor: the merged policy of a service port.
+        """
+        routes: dict[str, Route] = {}
+        live: dict[tuple[str, str, int], LiveEndpoint] = {}
+        for service in metadata.services.values():
+            for port in service.ports:
+                key = portKey(service.namespace, service.name, port.port)
+                policy = policyFor(service, port)
+                known = tuple(
+                    self._keep(live, key, endpoint, policy)
+                    for endpoint in metadata.endpoints.get(key, ())
+                )
+                routes[key] = Route(service, port, policy, known)
+        self._live = live
+        self.routes = routes
+        return routes
+
+    def liveEndpoints(self) -> Iterator[LiveEndpoint]:
+        """Every endpoint of every Route."""
+        return iter(self._live.values())
+
+    def _keep(
+        self,
+        live: dict[tuple[str, str, int], LiveEndpoint],
+        key: str,
+        endpoint: Endpoint,
+        policy: Policy,
+    ) -> LiveEndpoint:
+        identity = (key, endpoint.address, endpoint.port)
+        kept = self._live.get(identity) or live.get(identity) or LiveEndpoint(key, endpoint)
+        kept.endpoint = endpoint
+        kept.local = endpoint.node in ("", self._node)
+        weights = policy.loadBalance.weights
+        kept.weight = endpoint.weight
+        for name in (endpoint.pod, endpoint.address, kept.address):
+            if name in weights:
+                kept.weight = weights[name]
+        live[identity] = kept
+        return kept

@@ -1,0 +1,1 @@
+"""Accept a connection, recognise its protocol, hand it over."""

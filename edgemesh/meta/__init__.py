@@ -1,0 +1,1 @@
+"""What the node knows: Services, Endpoints, Pods, Nodes and policies, in memory."""

@@ -1,0 +1,1 @@
+"""The protocols, one vertical slice each, and what they share."""

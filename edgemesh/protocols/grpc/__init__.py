@@ -1,0 +1,1 @@
+"""gRPC, for now relayed whole to one endpoint: resolver, server."""

@@ -1,0 +1,1 @@
+"""Opaque TCP: resolver, server, client, relay."""

@@ -1,0 +1,1 @@
+"""Bytes to events and back; knows no reactor and no transport."""

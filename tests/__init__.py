@@ -1,0 +1,1 @@
+"""Tests of edgemesh; the tree mirrors the package."""

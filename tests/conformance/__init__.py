@@ -1,0 +1,1 @@
+"""Our bytes against other implementations and golden data."""
