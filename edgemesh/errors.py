@@ -47,9 +47,7 @@ EXPECTATION_FAILED = Failure("EX", 417, 3, "the expectation is none that is know
 HEAD_TOO_LARGE = Failure("HL", 431, 3, "the head has more bytes or fields than the limit")
 RATE_LIMITED = Failure("RL", 429, 8, "the QPS limit is spent")
 NOT_IMPLEMENTED = Failure("NI", 501, 12, "this transfer coding is not supported")
-BAD_RESPONSE = Failure(
-    "UR", 502, 14, "the endpoint's answer is malformed, cut off or missing", True
-)
+BAD_RESPONSE = Failure("UR", 502, 14, "the endpoint's answer is malformed or missing", True)
 NO_ENDPOINT = Failure("NE", 503, 14, "the Service has no endpoint that can take a call")
 CIRCUIT_OPEN = Failure("CB", 503, 14, "the circuit is open")
 ISOLATED = Failure("BH", 503, 14, "too many calls are in flight already")

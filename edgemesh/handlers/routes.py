@@ -18,7 +18,7 @@ from edgemesh.meta.model import Endpoint, Metadata, Service, ServicePort, portKe
 from edgemesh.meta.policy import Policy
 
 if TYPE_CHECKING:
-    from edgemesh.interfaces import Side
+    pass
 
 
 class ICircuitLike(Protocol):

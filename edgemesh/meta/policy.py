@@ -24,7 +24,7 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     """A part of the configuration: immutable, unknown keys are errors."""
 
 
-class HashKey(Strict):
+class HashKey(Strict, frozen=True):
     """
     What consistent hashing looks at; exactly one of the three.
 
@@ -38,7 +38,7 @@ class HashKey(Strict):
     source: bool = False
 
 
-class LoadBalance(Strict):
+class LoadBalance(Strict, frozen=True):
     """
     How an endpoint is picked.
 
@@ -57,7 +57,7 @@ class LoadBalance(Strict):
     localFirst: bool = True
 
 
-class Limit(Strict):
+class Limit(Strict, frozen=True):
     """
     A token bucket.
 
@@ -69,7 +69,7 @@ class Limit(Strict):
     burst: Count = 1
 
 
-class QPS(Strict):
+class QPS(Strict, frozen=True):
     """
     Limits of calls; a side without a limit is unlimited.
 
@@ -81,7 +81,7 @@ class QPS(Strict):
     inbound: Limit | None = None
 
 
-class CircuitBreaker(Strict):
+class CircuitBreaker(Strict, frozen=True):
     """When the circuit opens and how it closes (Hystrix semantics)."""
 
     enabled: bool = False
@@ -92,26 +92,26 @@ class CircuitBreaker(Strict):
     errorThresholdPercentage: Percent = 50
 
 
-class Isolation(Strict):
+class Isolation(Strict, frozen=True):
     """A slower call is a failure; more calls at once are refused."""
 
     timeoutInMilliseconds: Milliseconds = 30_000
     maxConcurrentRequests: Count = 1_000
 
 
-class Fallback(Strict):
+class Fallback(Strict, frozen=True):
     """Whether a refused call gets the fallback policy's answer."""
 
     enabled: bool = True
 
 
-class FallbackPolicy(Strict):
+class FallbackPolicy(Strict, frozen=True):
     """``throwexception`` answers 503; ``returnnull`` answers 204."""
 
     policy: Literal["throwexception", "returnnull"] = "throwexception"
 
 
-class BizKeeper(Strict):
+class BizKeeper(Strict, frozen=True):
     """
     Circuit breaking and isolation.
 
@@ -125,7 +125,7 @@ class BizKeeper(Strict):
     fallbackpolicy: FallbackPolicy = msgspec.field(default=FallbackPolicy(), name="fallbackpolicy")
 
 
-class Timeouts(Strict):
+class Timeouts(Strict, frozen=True):
     """
     Time limits, in seconds.
 
@@ -139,7 +139,7 @@ class Timeouts(Strict):
     idle: Seconds = 3600.0
 
 
-class Policy(Strict):
+class Policy(Strict, frozen=True):
     """
     Everything that is configured for a service port.
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from edgemesh.meta.policy import Count, Seconds, Strict
 
 
-class Limits(Strict):
+class Limits(Strict, frozen=True):
     """
     What a caller may cost.  Times are seconds, sizes bytes.
 
