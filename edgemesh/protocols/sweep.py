@@ -52,11 +52,11 @@ class Sweep(Service):
         self.watched.pop(entry, None)
 
     def startService(self) -> None:
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         self._loop.start(self._interval, now=False)
 
     def stopService(self) -> None:
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         if self._loop.running:
             self._loop.stop()
 
