@@ -8,6 +8,7 @@ above it in this list, never what is below (``tests/test_layering.py``)::
     invocation    the values that flow down the chain
     errors        the one table of how a call can fail
     metrics       counters and histograms as plain cells
+    monotonic     a clock for the reactor that never jumps
     wire          bytes <-> events: http1, tls
     meta          what the node knows: model, policy, manifests, folder
     handlers      router > LB > QPS controller > Biz keeper; read chain.py first
@@ -17,5 +18,7 @@ above it in this list, never what is below (``tests/test_layering.py``)::
     config        one file -> one frozen value
     testing       the public kit for plugin authors
     node          composes the tree of services; knows everything
+    checking      what is wrong with a node's files
+    demo          the mesh at work, to look at
     tap, cli      ``twistd edgemesh`` and ``edgemesh``
 """
