@@ -114,7 +114,7 @@ class ShapeTests(SynchronousTestCase):
         """The measure of nesting sees blocks and forgives ``elif``."""
         flat = "def f():\n if a:\n  b\n elif c:\n  d\n elif e:\n  g"
         deep = "def f():\n for a in b:\n  if c:\n   with d:\n    while e:\n     g"
-        self.assertEqual([depth(ast.parse(text)) for text in (flat, deep)], [1, 4])
+        self.assertEqual([depth(ast.parse(text).body[0]) for text in (flat, deep)], [1, 4])
 
 
 class ReactorTests(SynchronousTestCase):
