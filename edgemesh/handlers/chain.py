@@ -12,17 +12,24 @@ composed when configuration changed.  A call passes it synchronously:
 :meth:`Chain.decide` runs the stages in order; when one refuses, what the earlier
 ones took is given back in reverse order.  When one refuses for this endpoint
 only, the endpoint is put aside and the chain goes on again at the stage that
-picks, until a call passes or no endpoint is left.
+picks, until a call passes or no endpoint is left.  The caller then learns why the
+last endpoint refused.
 
 An Invocation remembers the very stages that decided it, so a change of
-configuration while it is in flight settles it where it was taken.
+configuration while it is in flight settles it where it was taken.  Another
+attempt is decided by what is composed by then.
+
+A stage that raises anything but Refused has a defect: it is logged, the call is
+refused as ``INTERNAL``, and what others took is given back all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from edgemesh.errors import NO_ENDPOINT, ConfigurationError, Refused
+from twisted.logger import Logger
+
+from edgemesh.errors import INTERNAL, NO_ENDPOINT, ConfigurationError, Refused
 from edgemesh.handlers.routes import Route
 from edgemesh.interfaces import IHandler, IRouter, IStage, Side
 from edgemesh.invocation import Invocation, Outcome
@@ -30,13 +37,16 @@ from edgemesh.meta.model import Metadata
 
 _Stages = tuple[IStage, ...]
 
+log = Logger()
+
 
 class Chain:
     """
     One direction's handlers, composed for every service port.
 
     :param side: which way it looks.
-    :param handlers: in order.  An outbound chain's first handler is a router.
+    :param handlers: in order, each name once.  An outbound chain's first handler
+        is a router.
     """
 
     def __init__(self, side: Side, handlers: Sequence[IHandler]) -> None:
@@ -49,29 +59,45 @@ class Chain:
 
     def useHandlers(self, handlers: Sequence[IHandler]) -> None:
         """Take other handlers, or another order; :meth:`apply` makes it effective."""
+        where = f"handlers.{self.side.name.lower()}"
         if self.side is Side.OUTBOUND and not (handlers and IRouter.providedBy(handlers[0])):
-            raise ConfigurationError("handlers.outbound: expected a router first")
+            raise ConfigurationError(f"{where}: expected a router first")
+        names = [handler.name for handler in handlers]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigurationError(f"{where}: expected each handler once, found {name} again")
         self._handlers = tuple(handlers)
 
     def apply(self, routes: Mapping[str, Route], metadata: Metadata) -> None:
-        """Compose again for these service ports; stages of what still exists keep their state."""
-        former, self._byHandler = self._byHandler, {}
+        """
+        Compose again for these service ports; stages of what still exists keep their state.
+
+        A handler that fails here leaves the former composition in force.
+        """
+        byHandler: dict[tuple[str, str], IStage] = {}
         composed: dict[str, _Stages] = {}
         for key, route in routes.items():
             stages = []
             for handler in self._handlers:
-                stage = handler.compose(route, self.side, former.get((key, handler.name)))
+                former = self._byHandler.get((key, handler.name))
+                stage = handler.compose(route, self.side, former)
                 if stage is not None:
-                    self._byHandler[key, handler.name] = stage
+                    byHandler[key, handler.name] = stage
                     stages.append(stage)
             composed[key] = tuple(stages)
-        self._composed = composed
+        find = None
         if self._handlers and IRouter.providedBy(self._handlers[0]):
-            self._find = self._handlers[0].index(routes, metadata)
+            find = self._handlers[0].index(routes, metadata)
+        self._composed, self._byHandler, self._find = composed, byHandler, find
 
     def stagesOf(self, key: str) -> _Stages:
         """The stages of one service port, in order; for ``/chain``."""
         return self._composed.get(key, ())
+
+    def walk(self, key: str) -> Iterator[tuple[IHandler, IStage | None]]:
+        """Every handler in order, with its stage for one service port; for ``/chain``."""
+        for handler in self._handlers:
+            yield handler, self._byHandler.get((key, handler.name))
 
     def find(self, invocation: Invocation) -> None:
         """Ask the router for the service port; fill in ``invocation.route``."""
@@ -82,7 +108,7 @@ class Chain:
         """
         Run the stages for ``invocation.route``.
 
-        :return: the stages that have now taken something; for :meth:`settle`.
+        :return: the stages that have now taken something; for :func:`settle`.
         :raise Refused: nothing is taken then.
         """
         assert invocation.route is not None
@@ -90,68 +116,86 @@ class Chain:
         self._run(stages, invocation, now)
         return stages
 
-    def retry(
-        self, stages: _Stages, invocation: Invocation, outcome: Outcome, now: float
-    ) -> _Stages:
+    def again(self, kept: _Stages, invocation: Invocation, now: float) -> _Stages:
         """
-        End an attempt and pick another endpoint.
+        Decide another attempt, by what is composed now.
 
-        Stages that count attempts learn the outcome and decide again; the others
-        (the QPS controller) have let this call pass already.
-
-        :raise Refused: the attempt is over, and only the stages that do not
-            count attempts are still to be settled.
+        :param kept: what :func:`endAttempt` left; those have let this call pass already.
+        :return: these and the stages that have now taken something.
+        :raise Refused: nothing more is taken; ``kept`` is still to be settled.
         """
+        assert invocation.route is not None
+        stages = self._composed.get(invocation.route.key)
+        if stages is None:
+            raise noEndpoint(invocation.route, "the service port is gone")
         again = tuple(stage for stage in stages if stage.perAttempt)
-        for stage in reversed(again):
-            stage.settle(invocation, outcome, now)
-        endpoint = invocation.endpoint
-        if endpoint is not None:
-            invocation.tried += (endpoint,)
         self._run(again, invocation, now)
-        return stages
+        return kept + again
 
     def _run(self, stages: _Stages, invocation: Invocation, now: float) -> None:
         position = 0
+        aside: Refused | None = None
         while position < len(stages):
             try:
                 stages[position].decide(invocation, now)
-            except Refused as refusal:
-                position = self._back(stages, position, invocation, refusal, now)
-            else:
                 position += 1
-
-    def _back(
-        self, stages: _Stages, refuser: int, invocation: Invocation, refusal: Refused, now: float
-    ) -> int:
-        """Release what was taken; return where to go on, or raise the refusal."""
-        for position in range(refuser - 1, -1, -1):
-            stages[position].release(invocation, now)
-            if refusal.endpointOnly and stages[position].picks:
-                assert invocation.endpoint is not None
-                invocation.tried += (invocation.endpoint,)
-                if len(invocation.tried) >= _distinctEndpoints(invocation):
-                    refusal.endpointOnly = False
-                    continue
-                return position
-        raise refusal
+            except Refused as refusal:
+                if aside is not None and stages[position].picks:
+                    # Nobody else is left, so what the last endpoint said counts.
+                    refusal = aside
+                position = _back(stages, position, invocation, refusal, now)
+                aside = refusal
+            except Exception as defect:
+                log.failure(
+                    "{stage!r} could not decide {call!r}", stage=stages[position], call=invocation
+                )
+                release(stages[:position], invocation, now)
+                raise Refused(INTERNAL, f"{stages[position]!r} failed") from defect
 
 
-def _distinctEndpoints(invocation: Invocation) -> int:
-    assert invocation.route is not None
-    return len(invocation.route.endpoints)
+def _back(
+    stages: _Stages, refuser: int, invocation: Invocation, refusal: Refused, now: float
+) -> int:
+    """Release what was taken; return where to go on, or raise the refusal."""
+    for position in range(refuser - 1, -1, -1):
+        stages[position].release(invocation, now)
+        if refusal.endpointOnly and stages[position].picks and _putAside(invocation):
+            return position
+    refusal.endpointOnly = False
+    raise refusal
+
+
+def _putAside(invocation: Invocation) -> bool:
+    """Try the picked endpoint no more; say whether there can be another one."""
+    assert invocation.route is not None and invocation.endpoint is not None
+    invocation.tried += (invocation.endpoint,)
+    # A stage that picks what was tried already must not keep us here for ever.
+    return len(invocation.tried) < len(invocation.route.endpoints)
 
 
 def settle(stages: _Stages, invocation: Invocation, outcome: Outcome, now: float) -> None:
     """Tell every stage how the call ended, last one first."""
     for stage in reversed(stages):
-        stage.settle(invocation, outcome, now)
+        try:
+            stage.settle(invocation, outcome, now)
+        except Exception:
+            # One stage's defect must not keep what the others took.
+            log.failure("{stage!r} could not settle {call!r}", stage=stage, call=invocation)
+
+
+def endAttempt(stages: _Stages, invocation: Invocation, outcome: Outcome, now: float) -> _Stages:
+    """Settle the stages that count attempts; return the others."""
+    settle(tuple(stage for stage in stages if stage.perAttempt), invocation, outcome, now)
+    return tuple(stage for stage in stages if not stage.perAttempt)
 
 
 def release(stages: _Stages, invocation: Invocation, now: float) -> None:
     """Give back what every stage took, last one first."""
     for stage in reversed(stages):
-        stage.release(invocation, now)
+        try:
+            stage.release(invocation, now)
+        except Exception:
+            log.failure("{stage!r} could not release {call!r}", stage=stage, call=invocation)
 
 
 def noEndpoint(route: Route, detail: str) -> Refused:
