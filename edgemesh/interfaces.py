@@ -168,6 +168,8 @@ class ITransportClient(Interface):
 class IUpstreamWaiter(Interface):
     """Who asked a transport client for a connection."""
 
+    invocation = Attribute("The call it is for; its route's policy has the connect time-out.")
+
     def opened(upstream: IProtocol) -> None:
         """Here it is; the upstream protocol is connected."""
 

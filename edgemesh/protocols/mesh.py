@@ -9,7 +9,7 @@ nothing is looked up or adapted per request.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -21,6 +21,23 @@ if TYPE_CHECKING:
     from edgemesh.metrics import Metrics
     from edgemesh.protocols.limits import Limits
     from edgemesh.protocols.sweep import Sweep
+
+
+class TCPStream(Protocol):
+    """A connected TCP transport, as far as the protocols use it."""
+
+    protocol: IProtocol
+
+    def write(self, data: bytes) -> None: ...
+    def writeSequence(self, data: Iterable[bytes]) -> None: ...
+    def loseConnection(self) -> None: ...
+    def loseWriteConnection(self) -> None: ...
+    def abortConnection(self) -> None: ...
+    def pauseProducing(self) -> None: ...
+    def resumeProducing(self) -> None: ...
+    def registerProducer(self, producer: object, streaming: bool) -> None: ...
+    def unregisterProducer(self) -> None: ...
+    def setTcpNoDelay(self, enabled: bool) -> None: ...
 
 
 class Drainable(Protocol):
@@ -45,6 +62,8 @@ class Mesh:
     :ivar connections: deadlines of connections, looked at every second.
     :ivar limits: sizes and times that protect the node.
     :ivar metrics: plain cells, rendered at scrape.
+    :ivar forwardedFor: requests get an ``X-Forwarded-For`` with the caller's address.
+    :ivar via: requests get a ``Via``.
     :ivar live: servers of open connections, to drain at the end.
     :ivar draining: the node is shutting down.
     """
@@ -53,6 +72,7 @@ class Mesh:
         "clients",
         "connections",
         "draining",
+        "forwardedFor",
         "limits",
         "live",
         "metrics",
@@ -60,6 +80,7 @@ class Mesh:
         "reactor",
         "requests",
         "seconds",
+        "via",
     )
 
     def __init__(
@@ -72,6 +93,8 @@ class Mesh:
         limits: Limits,
         metrics: Metrics,
         clients: dict[str, ITransportClient],
+        forwardedFor: bool = True,
+        via: bool = True,
     ) -> None:
         self.reactor = reactor
         self.seconds = seconds
@@ -81,6 +104,8 @@ class Mesh:
         self.limits = limits
         self.metrics = metrics
         self.clients = clients
+        self.forwardedFor = forwardedFor
+        self.via = via
         self.live: dict[Drainable, None] = {}
         self.draining = False
 
