@@ -35,7 +35,7 @@ _LONGEST_METHOD = max(map(len, METHODS))
 #: A registered method and one of the white spaces that lenient readers accept.
 _REQUEST = re.compile(rb"(%s)[ \t\v\f\r]" % b"|".join(sorted(METHODS, reverse=True)))
 _TARGET = re.compile(rb"[ \t\v\f\r]+(?:/|\*|http)", re.IGNORECASE)
-_AUTHORITY = re.compile(rb"[ \t\v\f\r]+[A-Za-z0-9._~%:\[-]")
+_AUTHORITY = re.compile(rb"[ \t\v\f\r]+[A-Za-z0-9._~%:/*\[-]")
 _VERSION = re.compile(rb"HTTP/", re.IGNORECASE)
 _OTHER_VERSION = re.compile(rb"(?:RTSP|SIP)/[0-9]\.[0-9][ \t\r]*\Z")
 _NOT_TEXT = re.compile(rb"[^\t\r\x20-\x7e]")
