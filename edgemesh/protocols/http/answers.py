@@ -22,18 +22,17 @@ UPGRADED = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
 def localAnswer(
     failure: Failure,
-    *,
+    connection: bytes,
     status: int = 0,
     retryAfter: float | None = None,
-    close: bool = False,
     bodyless: bool = False,
 ) -> bytes:
     """
     The whole answer for a failed call.
 
+    :param connection: ``CLOSE``, ``KEEP_ALIVE`` or nothing.
     :param status: instead of the table's status, or 0.
     :param retryAfter: seconds, for ``Retry-After``; rounded up.
-    :param close: say that the connection ends.
     :param bodyless: the request was HEAD.
     """
     code = status or failure.http
@@ -41,13 +40,12 @@ def localAnswer(
     lines = [
         f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n".encode("ascii"),
         f"x-edgemesh-reason: {failure.reason}\r\n".encode("ascii"),
+        connection,
     ]
     if retryAfter is not None:
         lines.append(b"Retry-After: %d\r\n" % max(1, ceil(retryAfter)))
     if failure is METHOD_REFUSED:
         lines.append(b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n")
-    if close:
-        lines.append(CLOSE)
     if code != 204:
         lines.append(b"Content-Type: text/plain; charset=us-ascii\r\n")
         lines.append(b"Content-Length: %d\r\n" % len(body))

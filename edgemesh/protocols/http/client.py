@@ -252,7 +252,7 @@ class HTTPUpstream:
         caller = self._caller
         if caller is None:
             return
-        clean = reason.check(ConnectionDone) is not None
+        clean = isinstance(reason.value, ConnectionDone)
         if self._state is _State.UNTIL_CLOSE and clean:
             self._state = _State.IDLE
             caller.answerMore(b"", True)
@@ -273,7 +273,7 @@ class _Dial(ClientFactory):
         self._endpoint = endpoint
         self._waiter = waiter
 
-    def buildProtocol(self, addr: IAddress) -> _Dialled:
+    def buildProtocol(self, addr: IAddress | None) -> _Dialled:  # type: ignore[override]
         return _Dialled(self._client, self._endpoint, self._waiter)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Reason) -> None:
