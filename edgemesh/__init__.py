@@ -9,6 +9,8 @@ above it in this list, never what is below (``tests/test_layering.py``)::
     errors        the one table of how a call can fail
     metrics       counters and histograms as plain cells
     monotonic     a clock for the reactor that never jumps
+    process       what the whole process needs once
+    reload        SIGHUP
     wire          bytes <-> events: http1, tls
     meta          what the node knows: model, policy, manifests, folder
     handlers      router > LB > QPS controller > Biz keeper; read chain.py first
@@ -18,7 +20,7 @@ above it in this list, never what is below (``tests/test_layering.py``)::
     config        one file -> one frozen value
     testing       the public kit for plugin authors
     node          composes the tree of services; knows everything
-    checking      what is wrong with a node's files
+    diagnosis     what is wrong with a node's files
     demo          the mesh at work, to look at
     tap, cli      ``twistd edgemesh`` and ``edgemesh``
 """

@@ -68,7 +68,7 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from edgemesh.checking import problems
+    from edgemesh.diagnosis import problems
 
     found = problems(options.config, os.environ)
     for line in found:

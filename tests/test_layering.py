@@ -7,7 +7,7 @@ from tests.sourcetree import Module, modules
 
 #: Low to high.  A module imports its own package and lower layers.
 LAYERS = (
-    ("_version", "errors", "interfaces", "invocation", "metrics", "monotonic"),
+    ("_version", "errors", "interfaces", "invocation", "metrics", "monotonic", "process", "reload"),
     ("wire",),
     ("meta",),
     ("handlers",),
@@ -16,7 +16,7 @@ LAYERS = (
     ("config",),
     ("testing",),
     ("node",),
-    ("checking", "demo"),
+    ("diagnosis", "demo"),
     ("tap", "cli"),
 )
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_checking -*-
+# -*- test-case-name: tests.test_diagnosis -*-
 """
 ``edgemesh check``: everything that is wrong with a node's files, without a node.
 
