@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
+from edgemesh.protocols.refusals import RefusalLog
+
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IProtocol, IReactorTCP, ITransport
 
@@ -65,6 +67,7 @@ class Mesh:
     :ivar forwardedFor: requests get an ``X-Forwarded-For`` with the caller's address.
     :ivar via: requests get a ``Via``.
     :ivar live: servers of open connections, to drain at the end.
+    :ivar refusals: why opaque connections were reset, for the log.
     :ivar draining: the node is shutting down.
     """
 
@@ -78,6 +81,7 @@ class Mesh:
         "metrics",
         "path",
         "reactor",
+        "refusals",
         "requests",
         "seconds",
         "via",
@@ -107,6 +111,7 @@ class Mesh:
         self.forwardedFor = forwardedFor
         self.via = via
         self.live: dict[Drainable, None] = {}
+        self.refusals = RefusalLog(seconds)
         self.draining = False
 
 
