@@ -65,6 +65,9 @@ class Sweep(Service):
         now = self._clock.seconds()
         late = [entry for entry in self.watched if entry.deadline <= now]
         for entry in late:
+            # An earlier one may have ended this one, or given it more time.
+            if entry not in self.watched or entry.deadline > now:
+                continue
             try:
                 entry.expired(now)
             except Exception:
