@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate, islice
-from typing import Protocol, runtime_checkable
 
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.gc_collector import GCCollector
@@ -136,14 +135,6 @@ class CellCollector(Collector):
         return iter((detection, timeouts))
 
 
-@runtime_checkable
-class Limiting(Protocol):
-    """A stage that lets calls pass or refuses them, and counts both."""
-
-    admitted: int
-    refused: int
-
-
 class Ratchet:
     """
     Counters that go on when what they read starts again at zero.
@@ -209,8 +200,9 @@ class NodeCollector(Collector):
         view = self._view
         for side, chain in (("outbound", view.outbound), ("inbound", view.inbound)):
             for service, stage in _stages(chain, view.table):
-                if isinstance(stage, Limiting):
-                    count = self._refusals.total((side, service), stage.refused)
+                refused = _refusals(stage)
+                if refused is not None:
+                    count = self._refusals.total((side, service), refused)
                     rejected.add_metric((side, service), count)
         return rejected
 
@@ -254,6 +246,11 @@ def _stages(chain: Chain, table: RouteTable) -> Iterator[tuple[str, IStage]]:
     for service in table.routes:
         for stage in chain.stagesOf(service):
             yield service, stage
+
+
+def _refusals(stage: IStage) -> int | None:
+    """What a stage has refused, when it is one that counts what it lets pass and what not."""
+    return getattr(stage, "refused", None) if hasattr(stage, "admitted") else None
 
 
 def _addHistogram(

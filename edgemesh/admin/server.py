@@ -108,7 +108,7 @@ class AdminFactory(HTTPFactory):
         """The admin's own requests are not logged."""
 
 
-class Admin(Service):
+class AdminServer(Service):
     """
     The admin's part of the tree of services.
 

@@ -121,3 +121,8 @@ class StandardOutput:
 
     def close(self) -> None:
         """It stays open for the others."""
+
+
+def sinkFor(where: str) -> Sink:
+    """What the configuration means: ``-`` is standard output, anything else a path."""
+    return StandardOutput() if where == "-" else RotatedFile(where)

@@ -14,7 +14,7 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.admin.pages import Pages
-from edgemesh.admin.server import IDLE, Admin, AdminFactory
+from edgemesh.admin.server import IDLE, AdminFactory, AdminServer
 from tests.admin.nodes import Node
 
 
@@ -152,13 +152,13 @@ class PortTaken:
         return failed
 
 
-class AdminTests(SynchronousTestCase):
+class AdminServerTests(SynchronousTestCase):
     """The admin as part of the tree of services."""
 
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
         endpoint = TCP4ServerEndpoint(self.reactor, 15000, interface="127.0.0.1")
-        self.admin = Admin(endpoint, Node().view, self.reactor)
+        self.admin = AdminServer(endpoint, Node().view, self.reactor)
 
     def test_nothingBefore(self) -> None:
         """Nothing is opened before the node starts."""
@@ -174,7 +174,7 @@ class AdminTests(SynchronousTestCase):
 
     def test_portTaken(self) -> None:
         """When the port is taken the node does not start half."""
-        admin = Admin(PortTaken(), Node().view, self.reactor)
+        admin = AdminServer(PortTaken(), Node().view, self.reactor)
         self.assertRaises(CannotListenError, admin.startService)
         self.assertFalse(admin.running)
 

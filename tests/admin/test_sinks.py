@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from edgemesh.admin.sinks import RotatedFile, StandardOutput
+from edgemesh.admin.sinks import RotatedFile, StandardOutput, sinkFor
 
 
 class RotatedFileTests(SynchronousTestCase):
@@ -133,3 +133,15 @@ class StandardOutputTests(SynchronousTestCase):
         self.addCleanup(os.close, writer)
         os.close(reader)
         self.assertRaises(BrokenPipeError, StandardOutput(writer).write, b"line\n")
+
+
+class ConfiguredTests(SynchronousTestCase):
+    """What the configuration means."""
+
+    def test_standardOutput(self) -> None:
+        """A dash is standard output."""
+        self.assertEqual(repr(sinkFor("-")), "standard output")
+
+    def test_path(self) -> None:
+        """Anything else is a path, which errors name."""
+        self.assertEqual(repr(sinkFor("logs/access.log")), "logs/access.log")
