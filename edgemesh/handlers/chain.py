@@ -140,11 +140,10 @@ class Chain:
                 stages[position].decide(invocation, now)
                 position += 1
             except Refused as refusal:
-                if aside is not None and stages[position].picks:
-                    # Nobody else is left, so what the last endpoint said counts.
-                    refusal = aside
-                position = _back(stages, position, invocation, refusal, now)
-                aside = refusal
+                # When nobody else is left, what the last endpoint said counts.
+                cause = aside if aside is not None and stages[position].picks else refusal
+                position = _back(stages, position, invocation, cause, now)
+                aside = cause
             except Exception as defect:
                 log.failure(
                     "{stage!r} could not decide {call!r}", stage=stages[position], call=invocation
@@ -166,11 +165,14 @@ def _back(
 
 
 def _putAside(invocation: Invocation) -> bool:
-    """Try the picked endpoint no more; say whether there can be another one."""
-    assert invocation.route is not None and invocation.endpoint is not None
-    invocation.tried += (invocation.endpoint,)
-    # A stage that picks what was tried already must not keep us here for ever.
-    return len(invocation.tried) < len(invocation.route.endpoints)
+    """Try the picked endpoint no more; False when it should not have been picked."""
+    endpoint = invocation.endpoint
+    assert endpoint is not None
+    if endpoint in invocation.tried:
+        # A stage that picks what was tried already must not keep us here for ever.
+        return False
+    invocation.tried += (endpoint,)
+    return True
 
 
 def settle(stages: _Stages, invocation: Invocation, outcome: Outcome, now: float) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from edgemesh.errors import Failure, Refused
-from edgemesh.handlers.chain import Chain, release, settle
+from edgemesh.handlers.chain import Chain, endAttempt, release, settle
 from edgemesh.handlers.routes import Route
 from edgemesh.invocation import Destination, Invocation, Outcome
 
@@ -52,7 +52,8 @@ class RetryBudget:
 
     def take(self, now: float) -> bool:
         """Whether a retry may be made; takes its token."""
-        self._tokens = min(self.cap, self._tokens + (now - self._since) * self.perSecond)
+        elapsed = max(0.0, now - self._since)
+        self._tokens = min(self.cap, self._tokens + elapsed * self.perSecond)
         self._since = now
         if self._tokens < 1.0:
             return False
@@ -91,7 +92,12 @@ class CallPath:
         invocation.stages = first.decide(invocation, now)
         invocation.attempts = 1
         if invocation.destination is Destination.LOCAL:
-            self._enter(invocation, now)
+            try:
+                invocation.inboundStages = self.inbound.decide(invocation, now)
+            except Refused:
+                release(invocation.stages, invocation, now)
+                invocation.stages = ()
+                raise
         route = invocation.route
         assert route is not None
         budget = self._budgets.get(route.key)
@@ -102,28 +108,39 @@ class CallPath:
     def mayRetry(self, invocation: Invocation, now: float) -> bool:
         """Whether policy and budget let this call be tried once more; takes from the budget."""
         route = invocation.route
-        return (
-            invocation.attempts == 1
-            and route is not None
-            and route.policy.retries
-            and self._budgets[route.key].take(now)
-        )
+        if invocation.attempts != 1 or route is None or not route.policy.retries:
+            return False
+        # The service port may have gone since the call was decided.
+        budget = self._budgets.get(route.key)
+        return budget is not None and budget.take(now)
 
     def retry(self, invocation: Invocation, outcome: Outcome, now: float) -> None:
         """
         End the first attempt and pick another endpoint.
 
+        Stages that count attempts learn the outcome and decide again; the others
+        (the QPS controller) have let this call pass already.
+
         :param outcome: how the attempt failed.
         :raise Refused: nobody else can take it; :meth:`finish` is still due.
         """
-        stages = invocation.stages
+        entered = invocation.inboundStages
+        inbound = invocation.inboundStages = endAttempt(entered, invocation, outcome, now)
+        kept = invocation.stages = endAttempt(invocation.stages, invocation, outcome, now)
         invocation.attempts += 1
-        # Until another endpoint is found only these are still open.
-        invocation.stages = tuple(stage for stage in stages if not stage.perAttempt)
-        self.first.retry(stages, invocation, outcome, now)
+        if invocation.endpoint is not None:
+            invocation.tried += (invocation.endpoint,)
+        stages = self.first.again(kept, invocation, now)
+        if invocation.destination is Destination.LOCAL:
+            try:
+                if entered:
+                    invocation.inboundStages = self.inbound.again(inbound, invocation, now)
+                else:
+                    invocation.inboundStages = self.inbound.decide(invocation, now)
+            except Refused:
+                release(stages[len(kept) :], invocation, now)
+                raise
         invocation.stages = stages
-        if invocation.destination is Destination.LOCAL and not invocation.inboundStages:
-            self._enter(invocation, now)
 
     def release(self, invocation: Invocation, now: float) -> None:
         """The call does not happen after all: give everything back, report nothing."""
@@ -133,7 +150,7 @@ class CallPath:
 
     def answered(self, invocation: Invocation, now: float) -> None:
         """The first byte of an opaque connection or tunnel came back."""
-        for stage in invocation.stages:
+        for stage in invocation.stages + invocation.inboundStages:
             stage.answered(invocation, now)
 
     def finish(self, invocation: Invocation, outcome: Outcome, now: float) -> None:
@@ -143,14 +160,6 @@ class CallPath:
         invocation.inboundStages = invocation.stages = ()
         for observer in self._observers:
             observer.callEnded(invocation, outcome)
-
-    def _enter(self, invocation: Invocation, now: float) -> None:
-        try:
-            invocation.inboundStages = self.inbound.decide(invocation, now)
-        except Refused:
-            release(invocation.stages, invocation, now)
-            invocation.stages = ()
-            raise
 
 
 def failed(failure: Failure, invocation: Invocation, now: float, status: int = 0) -> Outcome:

@@ -12,13 +12,10 @@ and idle connections survive.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from edgemesh.meta.model import Endpoint, Metadata, Service, ServicePort, portKey
 from edgemesh.meta.policy import Policy
-
-if TYPE_CHECKING:
-    pass
 
 
 class ICircuitLike(Protocol):
@@ -33,18 +30,21 @@ class LiveEndpoint:
     What the node remembers of one endpoint of one service port.
 
     :ivar key: its service port's key.
+    :ivar address: ``ip:port``, with brackets around an IPv6 address.
     :ivar endpoint: the value from metadata; replaced when metadata changes.
     :ivar local: it is on this node, or nobody said where it is.
     :ivar weight: its share under weighted balancing.
     :ivar inFlight: calls that were given to it and have not ended.
     :ivar picks: how often it was picked.
-    :ivar circuit: its own circuit, when the Biz keeper's scope is ``endpoint``.
+    :ivar circuit: its own circuit, when a Biz keeper with scope ``endpoint`` is in
+        the chain; the Biz keeper remembers it and puts it back when it composes.
     :ivar avoidUntil: after a failed dial it is the last choice until then
         (monotonic seconds).
     :ivar dialFailures: failed dials in a row.
     """
 
     __slots__ = (
+        "address",
         "avoidUntil",
         "circuit",
         "dialFailures",
@@ -57,7 +57,9 @@ class LiveEndpoint:
     )
 
     def __init__(self, key: str, endpoint: Endpoint) -> None:
+        ip = endpoint.address
         self.key = key
+        self.address = f"[{ip}]:{endpoint.port}" if ":" in ip else f"{ip}:{endpoint.port}"
         self.endpoint = endpoint
         self.local = True
         self.weight = 1
@@ -66,13 +68,6 @@ class LiveEndpoint:
         self.circuit: ICircuitLike | None = None
         self.avoidUntil = 0.0
         self.dialFailures = 0
-
-    @property
-    def address(self) -> str:
-        """``ip:port``, with brackets around an IPv6 address."""
-        ip = self.endpoint.address
-        host = f"[{ip}]" if ":" in ip else ip
-        return f"{host}:{self.endpoint.port}"
 
     def __repr__(self) -> str:
         return f"<LiveEndpoint {self.address} of {self.key}>"
@@ -127,17 +122,22 @@ class RouteTable:
 
         :param policyFor: the merged policy of a service port.
         """
+        # A policy that cannot be made leaves everything as it was.
+        ports = [
+            (service, port, policyFor(service, port))
+            for service in metadata.services.values()
+            for port in service.ports
+        ]
         routes: dict[str, Route] = {}
         live: dict[tuple[str, str, int], LiveEndpoint] = {}
-        for service in metadata.services.values():
-            for port in service.ports:
-                key = portKey(service.namespace, service.name, port.port)
-                policy = policyFor(service, port)
-                known = tuple(
-                    self._keep(live, key, endpoint, policy)
-                    for endpoint in metadata.endpoints.get(key, ())
-                )
-                routes[key] = Route(service, port, policy, known)
+        for service, port, policy in ports:
+            key = portKey(service.namespace, service.name, port.port)
+            known = [
+                self._keep(live, key, endpoint, policy)
+                for endpoint in metadata.endpoints.get(key, ())
+            ]
+            # Two slices may name the same endpoint; it has one share all the same.
+            routes[key] = Route(service, port, policy, tuple(dict.fromkeys(known)))
         self._live = live
         self.routes = routes
         return routes
@@ -156,6 +156,7 @@ class RouteTable:
         identity = (key, endpoint.address, endpoint.port)
         kept = self._live.get(identity) or live.get(identity) or LiveEndpoint(key, endpoint)
         kept.endpoint = endpoint
+        kept.circuit = None
         kept.local = endpoint.node in ("", self._node)
         weights = policy.loadBalance.weights
         kept.weight = endpoint.weight
