@@ -90,6 +90,36 @@ class ConnectionCells:
         self.closed = 0
 
 
+class Tally:
+    """
+    How often each value of one label came: what a plugin counts.
+
+    It becomes ``edgemesh_NAME_total{LABEL="value"}``.
+
+    :ivar name: of the metric, without prefix and suffix: ``redis_commands``.
+    :ivar meaning: one sentence for its help line.
+    :ivar label: what the values are: ``command``.
+    :ivar counts: by value.
+    :param most: values counted one by one; all others count together, so that
+        callers cannot make the node remember more.
+    """
+
+    __slots__ = ("_most", "counts", "label", "meaning", "name")
+
+    def __init__(self, name: str, meaning: str, label: str, most: int = 500) -> None:
+        self.name = name
+        self.meaning = meaning
+        self.label = label
+        self.counts: dict[str, int] = {}
+        self._most = most
+
+    def add(self, value: str) -> None:
+        """Count one."""
+        if value not in self.counts and len(self.counts) >= self._most:
+            value = OTHERS
+        self.counts[value] = self.counts.get(value, 0) + 1
+
+
 class Metrics:
     """
     Everything the node counts while it works.
@@ -103,6 +133,7 @@ class Metrics:
     :ivar connections: by protocol.
     :ivar detectTimeouts: connections whose protocol had to be guessed in the end.
     :ivar linesDropped: access log lines that found no room.
+    :ivar tallies: what plugins count, by name.
     :ivar most: service ports and protocols counted one by one; the cells of a
         service that is gone are kept, since a counter must not go backwards.
     """
@@ -114,6 +145,7 @@ class Metrics:
         "detection",
         "linesDropped",
         "most",
+        "tallies",
     )
 
     def __init__(self, most: int = 10_000) -> None:
@@ -122,6 +154,7 @@ class Metrics:
         self.detection: dict[str, Histogram] = {}
         self.detectTimeouts = 0
         self.linesDropped = 0
+        self.tallies: dict[str, Tally] = {}
         self.most = most
 
     def callEnded(self, invocation: Invocation, outcome: Outcome) -> None:
@@ -147,6 +180,17 @@ class Metrics:
         if histogram is None:
             histogram = self.detection[protocol] = Histogram(RECOGNITIONS)
         histogram.observe(seconds)
+
+    def tally(self, name: str, meaning: str, label: str) -> Tally:
+        """
+        The tally of this name, made when it is asked for first; for plugins.
+
+        :param name: lower-case words joined by ``_``.
+        """
+        found = self.tallies.get(name)
+        if found is None:
+            found = self.tallies[name] = Tally(name, meaning, label)
+        return found
 
     def connectionOpened(self, protocol: str) -> None:
         """A caller's connection has found its server."""

@@ -12,7 +12,7 @@ from edgemesh.handlers.routes import Route
 from edgemesh.invocation import Invocation, Outcome
 from edgemesh.meta.model import Service, ServicePort
 from edgemesh.meta.policy import Policy
-from edgemesh.metrics import DURATIONS, OTHERS, Histogram, Metrics
+from edgemesh.metrics import DURATIONS, OTHERS, Histogram, Metrics, Tally
 
 
 def called(service: str = "web", protocol: str = "http", method: bytes = b"GET") -> Invocation:
@@ -125,3 +125,21 @@ class ConnectionTests(SynchronousTestCase):
         metrics.detected("tcp", 0.02)
         self.assertEqual(sum(metrics.detection["http"].counts), 1)
         self.assertEqual(metrics.detection["tcp"].total, 0.02)
+
+
+class TallyTests(SynchronousTestCase):
+    """What plugins count."""
+
+    def test_sameName(self) -> None:
+        """Every connection of a plugin counts into the same cells."""
+        metrics = Metrics()
+        metrics.tally("redis_commands", "Commands.", "command").add("GET")
+        metrics.tally("redis_commands", "Commands.", "command").add("GET")
+        self.assertEqual(metrics.tallies["redis_commands"].counts, {"GET": 2})
+
+    def test_bounded(self) -> None:
+        """A caller that invents values cannot make the node remember them all."""
+        tally = Tally("commands", "Commands.", "command", most=2)
+        for value in ("a", "b", "c", "d", "a"):
+            tally.add(value)
+        self.assertEqual(tally.counts, {"a": 2, "b": 1, OTHERS: 2})

@@ -81,6 +81,17 @@ class CellCollector(Collector):
         )
         dropped.add_metric((), self._metrics.linesDropped)
         yield dropped
+        yield from self._tallies()
+
+    def _tallies(self) -> Iterator[Metric]:
+        """What plugins count."""
+        for tally in self._metrics.tallies.values():
+            family = CounterMetricFamily(
+                f"edgemesh_{tally.name}", tally.meaning, labels=(tally.label,)
+            )
+            for value, count in tally.counts.items():
+                family.add_metric((value,), count)
+            yield family
 
     def _calls(self) -> Iterator[Metric]:
         where = ("service", "protocol")

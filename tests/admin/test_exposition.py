@@ -90,6 +90,18 @@ class CallTests(SynchronousTestCase):
         self.assertEqual(value(found, "edgemesh_access_log_dropped_total"), 4)
 
 
+class TallyTests(SynchronousTestCase):
+    """What plugins count."""
+
+    def test_tally(self) -> None:
+        """A plugin's counts are in the metrics under its name and label."""
+        node = Node()
+        tally = node.view.metrics.tally("redis_commands", "Commands seen.", "command")
+        tally.add("GET")
+        found = samples(node)
+        self.assertEqual(value(found, "edgemesh_redis_commands_total", command="GET"), 1)
+
+
 class LiveStateTests(SynchronousTestCase):
     """What is read from the node itself at scrape."""
 
