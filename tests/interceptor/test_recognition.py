@@ -1,0 +1,83 @@
+"""Tests of edgemesh/interceptor/recognition.py."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from edgemesh.interceptor.recognition import Places, Recognition
+from edgemesh.protocols.grpc.plugin import GRPC
+from edgemesh.protocols.tcp.plugin import TCP
+from tests.protocols.meshes import Bench
+
+
+class PlacesTests(SynchronousTestCase):
+    """Early dials are bounded, and the bound is fair."""
+
+    def setUp(self) -> None:
+        self.places = Places(1)
+        self.called: list[str] = []
+
+    def waiting(self, name: str) -> object:
+        """Somebody who takes the place that is free."""
+
+        def call() -> None:
+            if self.places.take(call):
+                self.called.append(name)
+
+        return call
+
+    def test_order(self) -> None:
+        """Who waits longest is next."""
+        for name in "abc":
+            self.waiting(name)()
+        self.places.give()
+        self.assertEqual(self.called, ["a", "b"])
+        self.places.give()
+        self.places.give()
+        self.assertEqual((self.called, self.places.free), (["a", "b", "c"], 1))
+
+    def test_forget(self) -> None:
+        """Who has left is not called."""
+        first, gone, last = map(self.waiting, "abc")
+        for call in (first, gone, last):
+            call()
+        self.places.forget(gone)
+        self.places.forget(gone)
+        self.places.give()
+        self.assertEqual(self.called, ["a", "c"])
+
+    def test_manyRefused(self) -> None:
+        """Thousands who give their place back at once do not exhaust the stack."""
+
+        def give() -> None:
+            self.called.append("x")
+            self.places.take(give)
+            self.places.give()
+
+        self.places.take(give)
+        for number in range(5000):
+            self.places.take(lambda number=number: give())
+        self.places.give()
+        self.assertEqual((len(self.called), self.places.free), (5000, 1))
+
+
+class RecognitionTests(SynchronousTestCase):
+    """What a node's listeners share."""
+
+    def make(self, configured: str, *protocols: object) -> Recognition:
+        """One whose service ports are all configured the same."""
+        bench = Bench()
+        named = {one.name: one for one in protocols}
+        return Recognition(bench.mesh, bench.loop, named, lambda asked: configured)
+
+    def test_known(self) -> None:
+        """A configured protocol counts where there is a service and a plugin."""
+        self.assertEqual(self.make("tcp", GRPC, TCP).known("a.b:1"), "tcp")
+        self.assertEqual(self.make("tcp", GRPC, TCP).known(""), "")
+        self.assertEqual(self.make("mysql", GRPC, TCP).known("a.b:1"), "")
+        self.assertEqual(self.make("", GRPC, TCP).known("a.b:1"), "")
+
+    def test_speaksFirst(self) -> None:
+        """Without the opaque protocol nobody is dialled early."""
+        self.assertTrue(self.make("", GRPC, TCP).speaksFirst)
+        self.assertFalse(self.make("", GRPC).speaksFirst)
