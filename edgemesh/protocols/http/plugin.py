@@ -15,7 +15,7 @@ from edgemesh.protocols.tcp.relay import tunnel
 
 
 @implementer(IPlugin, IMeshProtocol)
-class HTTP:
+class HTTPProtocol:
     """HTTP/1.0 and HTTP/1.1."""
 
     name = "http"
@@ -41,3 +41,6 @@ def _inserted(mesh: Mesh, caller: str) -> bytes:
     if mesh.via:
         lines.append("Via: 1.1 edgemesh\r\n")
     return "".join(lines).encode("ascii")
+
+
+HTTP = HTTPProtocol()
