@@ -19,10 +19,11 @@ from twisted.application.service import IService
 from twisted.logger import Logger
 from twisted.python import usage
 
-from edgemesh import config
 from edgemesh._version import __version__
+from edgemesh.config import Config, load
 from edgemesh.errors import ConfigurationError
 from edgemesh.monotonic import makeMonotonic
+from edgemesh.node import makeNode
 
 _log = Logger()
 
@@ -61,7 +62,7 @@ class Options(usage.Options):
         "writes one to begin with."
     )
 
-    config: config.Config
+    config: Config
 
     def opt_version(self) -> None:
         """Print the version of edgemesh and end."""
@@ -71,7 +72,18 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Read the configuration, so that a mistake stops start-up here."""
         with _inOneLine():
-            self.config = config.load(self["config"], os.environ)
+            self.config = self.read()
+        if self["config"] is not None:
+            # twistd may change the directory before the file is read again.
+            self["config"] = os.path.abspath(self["config"])
+
+    def read(self) -> Config:
+        """
+        Read the configuration, now or again.
+
+        :raise ConfigurationError: it is wrong.
+        """
+        return load(self["config"], os.environ)
 
 
 def makeService(options: Options, reactor: Any = None) -> IService:
@@ -84,8 +96,5 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         from twisted.internet import reactor
     if not makeMonotonic(reactor):
         _log.warn("the clock may jump: timers were set before edgemesh was loaded")
-    # Imported late: a mistake in a configuration is told without loading the node.
-    from edgemesh.node import makeNode
-
     with _inOneLine():
-        return makeNode(options.config, reactor)
+        return makeNode(options.config, reactor, options.read)
