@@ -68,9 +68,11 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from twisted.internet import reactor
+
     from edgemesh.diagnosis import problems
 
-    found = problems(options.config, os.environ)
+    found = problems(options.config, os.environ, reactor)
     for line in found:
         sys.stderr.write(f"edgemesh: {line}\n")
     if not found:

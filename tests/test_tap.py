@@ -68,6 +68,16 @@ class OptionsTests(TapTestCase):
         end = self.assertRaises(SystemExit, options.parseOptions, ["-c", "nowhere.yaml"])
         self.assertIn("nowhere.yaml", self.oneLine(end))
 
+    def test_reread(self) -> None:
+        """A reload finds the file again, wherever the program has gone since."""
+        self.addCleanup(os.chdir, os.getcwd())
+        options = self.parsed("node: before\n")
+        os.chdir(self.home)
+        options.parseOptions(["-c", "edgemesh.yaml"])
+        (self.home / "edgemesh.yaml").write_text("node: after\n")
+        os.chdir("/")
+        self.assertEqual(options.read().node, "after")
+
     def test_version(self) -> None:
         """``--version`` is edgemesh's own, not Twisted's."""
         out = io.StringIO()

@@ -65,4 +65,4 @@ class FirstCallTests(SynchronousTestCase):
             self.assertIn(port, text)
             text = text.replace(port, str(free))
             rename += f"; sed -i 's/{port}/{free}/' edgemesh.yaml services.d/hello.yaml"
-        return f"trap 'kill $(jobs -p)' EXIT\n{wrote}\n{rename}\n{text}\n"
+        return f"trap 'kill $(jobs -p) || :' EXIT\n{wrote}\n{rename}\n{text}\n"
