@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"edgemesh {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     demo = commands.add_parser("demo", help="show calls, limits and a circuit breaker at work")
+    demo.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
     demo.set_defaults(run=_demo)
     init = commands.add_parser("init", help="write a configuration and an example service")
     init.add_argument("directory", type=Path, help="where to; made when it is missing")
@@ -56,7 +57,7 @@ def _demo(options: argparse.Namespace) -> int:
     # Imported late: it loads everything there is, and may choose a reactor.
     from edgemesh.demo import main as demo
 
-    return demo()
+    return demo(keep=options.keep)
 
 
 def _init(options: argparse.Namespace) -> int:
