@@ -110,8 +110,10 @@ def paced(port: int) -> tuple[int, int, int]:
     answers = connection.makefile("rb")
     admitted = refused = other = 0
     start = time.monotonic()
-    for number in range(int(PACE * SECONDS)):
-        ahead = start + number / PACE - time.monotonic()
+    number = 0
+    while (now := time.monotonic()) < start + SECONDS:
+        ahead = start + number / PACE - now
+        number += 1
         if ahead > 0:
             time.sleep(ahead)
         connection.sendall(request)
