@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     demo = commands.add_parser("demo", help="show calls, limits and a circuit breaker at work")
     demo.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
+    demo.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
     demo.set_defaults(run=_demo)
     init = commands.add_parser("init", help="write a configuration and an example service")
     init.add_argument("directory", type=Path, help="where to; made when it is missing")
@@ -54,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    # Imported late: it loads everything there is, and may choose a reactor.
+    # Imported late, as the reactor below: asking for help should load neither.
     from edgemesh.demo import main as demo
 
     return demo(keep=options.keep)
