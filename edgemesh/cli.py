@@ -43,7 +43,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     demo = commands.add_parser("demo", help="show calls, limits and a circuit breaker at work")
     demo.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
-    demo.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
     demo.set_defaults(run=_demo)
     init = commands.add_parser("init", help="write a configuration and an example service")
     init.add_argument("directory", type=Path, help="where to; made when it is missing")
