@@ -23,7 +23,7 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from edgemesh.errors import CIRCUIT_OPEN, ISOLATED, LocalProtocolError, Refused
-from edgemesh.handlers.circuit import Circuit, State, refusal
+from edgemesh.handlers.circuit import CLOSED, Circuit, refusal
 from edgemesh.handlers.routes import LiveEndpoint, Route
 from edgemesh.interfaces import IHandler, IStage, Side
 from edgemesh.invocation import Invocation, Outcome
@@ -48,7 +48,7 @@ class BizKeeperStage:
         self,
         route: Route,
         circuit: Circuit | None,
-        circuits: dict[LiveEndpoint, Circuit],
+        circuits: dict[LiveEndpoint | None, Circuit],
     ) -> None:
         keeper = route.policy.bizKeeper
         self._key = route.key
@@ -60,8 +60,8 @@ class BizKeeperStage:
         self.circuits = circuits
 
     def decide(self, invocation: Invocation, now: float) -> None:
-        circuit = self._circuitOf(invocation)
-        closed = circuit.state is State.CLOSED
+        circuit = self.circuits.get(invocation.endpoint) or self._circuitOf(invocation)
+        closed = circuit.state is CLOSED
         if not closed and not circuit.admits(now):
             raise self._refusal(circuit, now)
         if invocation.method:
@@ -80,7 +80,14 @@ class BizKeeperStage:
             self._answered.add(invocation)
 
     def settle(self, invocation: Invocation, outcome: Outcome, now: float) -> None:
-        self._leave(invocation, self._judge(invocation, outcome), now)
+        failure = outcome.failure
+        success: bool | None = None
+        if failure is not None:
+            if failure.endpointFault:
+                success = False
+        elif invocation.method:
+            success = outcome.status < 500 and outcome.latency <= self._slow
+        self._leave(invocation, success, now)
 
     def explain(self, now: float) -> str:
         if self.circuit is not None:
@@ -90,38 +97,27 @@ class BizKeeperStage:
             unusual = [
                 f"{endpoint.address} {circuit.explain(now)}"
                 for endpoint, circuit in known
-                if circuit.state is not State.CLOSED
+                if endpoint is not None and circuit.state is not CLOSED
             ]
             closed = f"{len(known) - len(unusual)} of {len(known)} closed"
             scope = "; ".join(["a circuit for each endpoint, " + closed, *unusual])
         return f"{scope}; at most {self._most} requests in flight"
 
     def _circuitOf(self, invocation: Invocation) -> Circuit:
-        if self.circuit is not None:
-            return self.circuit
-        endpoint = invocation.endpoint
-        circuit = self.circuits.get(endpoint) if endpoint is not None else None
-        if circuit is None:
+        """The circuit of a call whose endpoint has none of its own here."""
+        if self.circuit is None:
             raise LocalProtocolError(
-                f"bizkeeper guards endpoints of {self._key}; {endpoint!r} was picked before it"
+                f"bizkeeper guards endpoints of {self._key}; "
+                f"{invocation.endpoint!r} was not picked among them"
             )
-        return circuit
-
-    def _judge(self, invocation: Invocation, outcome: Outcome) -> bool | None:
-        """Whether the call was a success for the endpoint; None for neither."""
-        failure = outcome.failure
-        if failure is not None:
-            return False if failure.endpointFault else None
-        if not invocation.method:
-            return None
-        return outcome.status < 500 and outcome.latency <= self._slow
+        return self.circuit
 
     def _leave(self, invocation: Invocation, success: bool | None, now: float) -> None:
         if self._answered and invocation in self._answered:
             # It was judged, and left the requests in flight, when it was answered.
             self._answered.discard(invocation)
             return
-        circuit = self._circuitOf(invocation)
+        circuit = self.circuits.get(invocation.endpoint) or self._circuitOf(invocation)
         if invocation.method:
             circuit.inFlight -= 1
         circuit.leave(invocation, success, now)
@@ -163,7 +159,7 @@ class BizKeeperHandler:
             for endpoint in route.endpoints:
                 endpoint.circuit = None
             return BizKeeperStage(route, circuit, {})
-        circuits = {}
+        circuits: dict[LiveEndpoint | None, Circuit] = {}
         for endpoint in route.endpoints:
             kept = _kept(endpoint, known) or Circuit(settings)
             kept.use(settings)

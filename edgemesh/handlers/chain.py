@@ -113,7 +113,7 @@ class Chain:
         """
         assert invocation.route is not None
         stages = self._composed[invocation.route.key]
-        self._run(stages, invocation, now)
+        _run(stages, invocation, now)
         return stages
 
     def again(self, kept: _Stages, invocation: Invocation, now: float) -> _Stages:
@@ -129,27 +129,29 @@ class Chain:
         if stages is None:
             raise noEndpoint(invocation.route, "the service port is gone")
         again = tuple(stage for stage in stages if stage.perAttempt)
-        self._run(again, invocation, now)
+        _run(again, invocation, now)
         return kept + again
 
-    def _run(self, stages: _Stages, invocation: Invocation, now: float) -> None:
-        position = 0
-        aside: Refused | None = None
-        while position < len(stages):
-            try:
-                stages[position].decide(invocation, now)
+
+def _run(stages: _Stages, invocation: Invocation, now: float) -> None:
+    """Let every stage decide; when one cannot, give back or go on with another endpoint."""
+    position = 0
+    aside: Refused | None = None
+    while position < len(stages):
+        try:
+            for stage in stages[position:] if position else stages:
+                stage.decide(invocation, now)
                 position += 1
-            except Refused as refusal:
-                # When nobody else is left, what the last endpoint said counts.
-                cause = aside if aside is not None and stages[position].picks else refusal
-                position = _back(stages, position, invocation, cause, now)
-                aside = cause
-            except Exception as defect:
-                log.failure(
-                    "{stage!r} could not decide {call!r}", stage=stages[position], call=invocation
-                )
-                release(stages[:position], invocation, now)
-                raise Refused(INTERNAL, f"{stages[position]!r} failed") from defect
+        except Refused as refusal:
+            # When nobody else is left, what the last endpoint said counts.
+            cause = aside if aside is not None and stages[position].picks else refusal
+            position = _back(stages, position, invocation, cause, now)
+            aside = cause
+        except Exception as defect:
+            stage = stages[position]
+            log.failure("{stage!r} could not decide {call!r}", stage=stage, call=invocation)
+            release(stages[:position], invocation, now)
+            raise Refused(INTERNAL, f"{stage!r} failed") from defect
 
 
 def _back(

@@ -45,6 +45,10 @@ class State(Enum):
     HALF_OPEN = "a probe is under way"
 
 
+#: A plain name: looking a member up in its Enum costs more than the rest of a check.
+CLOSED = State.CLOSED
+
+
 class RollingWindow:
     """
     Calls and failures of the last ten seconds, the running one included.
@@ -116,7 +120,7 @@ class Circuit:
     )
 
     def __init__(self, settings: CircuitBreaker) -> None:
-        self.state = State.CLOSED
+        self.state = CLOSED
         self.inFlight = 0
         self.forcedOpen = False
         self.window = RollingWindow()
@@ -141,7 +145,7 @@ class Circuit:
 
     def admits(self, now: float) -> bool:
         """Whether a call may pass now; takes nothing."""
-        return self.state is State.CLOSED or (now >= self._retryAt and not self.forcedOpen)
+        return self.state is CLOSED or (now >= self._retryAt and not self.forcedOpen)
 
     def enter(self, invocation: Invocation, now: float) -> None:
         """
@@ -149,7 +153,7 @@ class Circuit:
 
         It becomes the probe when the circuit is not closed.
         """
-        if self.state is not State.CLOSED:
+        if self.state is not CLOSED:
             self.state = State.HALF_OPEN
             self._probe = invocation
             self._retryAt = now + self._sleep
@@ -163,9 +167,10 @@ class Circuit:
         """
         if self._probe is invocation:
             self._probed(invocation, success, now)
-        elif self._armed and self.state is State.CLOSED and success is not None:
-            self.window.record(success, now)
-            if self._shouldOpen():
+        elif self._armed and self.state is CLOSED and success is not None:
+            window = self.window
+            window.record(success, now)
+            if window.failures and self._shouldOpen():
                 self._open(now + self._sleep)
 
     def untilProbe(self, now: float) -> float:
@@ -176,7 +181,7 @@ class Circuit:
         """A few words for ``/chain``."""
         if self.forcedOpen:
             return "forced open"
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             self.window.advance(now)
             return f"closed ({self.window.failures} of {self.window.volume} failed)"
         kind = "open" if self.state is State.OPEN else "half open, a probe is under way"
@@ -186,8 +191,7 @@ class Circuit:
     def _shouldOpen(self) -> bool:
         window = self.window
         return (
-            window.failures > 0
-            and window.volume >= self._volumeThreshold
+            window.volume >= self._volumeThreshold
             and window.failures * 100 >= window.volume * self._errorPercentage
         )
 
@@ -205,7 +209,7 @@ class Circuit:
         self._retryAt = retryAt
 
     def _close(self) -> None:
-        self.state = State.CLOSED
+        self.state = CLOSED
         self._probe = None
         self.window.clear()
 

@@ -47,6 +47,8 @@ from edgemesh.meta.policy import HashKey
 LONGEST_COOL_OFF = 10.0
 #: How many endpoints ``/chain`` names one by one.
 _MOST_NAMED = 20
+# Plain names: looking a member up in its Enum costs more than a pick.
+_LOCAL, _EDGE = Destination.LOCAL, Destination.EDGE
 
 
 @implementer(IStage)
@@ -94,7 +96,7 @@ class LoadBalanceStage:
         ):
             endpoint = self.spare.pick(self._usable(invocation, now), invocation, now)
         invocation.endpoint = endpoint
-        invocation.destination = Destination.LOCAL if endpoint.local else Destination.EDGE
+        invocation.destination = _LOCAL if endpoint.local else _EDGE
         endpoint.picks += 1
         endpoint.inFlight += 1
 
