@@ -19,6 +19,9 @@ KEEP_ALIVE = b"Connection: keep-alive\r\n"
 #: What an upgraded connection's heads say in place of the hop-by-hop fields cut out.
 UPGRADED = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
+#: A handler may have asked for a status that nobody has named.
+_KNOWN = frozenset(HTTPStatus)
+
 
 def localAnswer(
     failure: Failure,
@@ -36,9 +39,10 @@ def localAnswer(
     :param bodyless: the request was HEAD.
     """
     code = status or failure.http
+    phrase = HTTPStatus(code).phrase if code in _KNOWN else ""
     body = f"{failure.reason}: {failure.meaning}\n".encode("ascii")
     lines = [
-        f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n".encode("ascii"),
+        f"HTTP/1.1 {code} {phrase}\r\n".encode("ascii"),
         f"x-edgemesh-reason: {failure.reason}\r\n".encode("ascii"),
         connection,
     ]
