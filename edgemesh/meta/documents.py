@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
+import msgspec
 import yaml
 
 from edgemesh.errors import ConfigurationError
@@ -80,8 +81,10 @@ def readJSON(text: str, name: str) -> object:
         return made
 
     try:
-        return json.loads(text, object_pairs_hook=pairs, parse_constant=_noConstant)
-    except _ODD_INPUT as error:
+        # msgspec is the stricter one, but lets a key come twice.
+        msgspec.json.decode(text)
+        return json.loads(text, object_pairs_hook=pairs)
+    except (msgspec.DecodeError, *_ODD_INPUT) as error:
         raise ConfigurationError(f"{name}: not JSON: {_oneLine(error)}") from None
 
 
@@ -182,10 +185,6 @@ def _line(event: yaml.Event) -> str:
 
 def _twice(name: str, place: str, key: str) -> NoReturn:
     raise ConfigurationError(f"{name}: {place}expected each key once, found {key[:60]!r} again")
-
-
-def _noConstant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not a JSON number")
 
 
 def _oneLine(error: object) -> str:
