@@ -98,6 +98,23 @@ class MakeServiceTests(TapTestCase):
         self.assertTrue(list(IServiceCollection(service)))
         self.assertFalse((self.home / "state").exists())
 
+    def test_namedServices(self) -> None:
+        """The parts of the node can be asked for by name."""
+        service = makeService(self.parsed("node: edge-1\n"), MemoryReactorClock())
+        names = {part.name for part in IServiceCollection(service)}
+        self.assertLessEqual({"manifests", "admin", "reload", "process"}, names)
+        self.assertNotIn(None, names)
+
+    def test_transportServers(self) -> None:
+        """Each protocol has its transport server, with or without an address."""
+        service = makeService(
+            self.parsed("transportServers: {http: 'tcp:0:interface=127.0.0.1'}\n"),
+            MemoryReactorClock(),
+        )
+        names = {part.name for part in IServiceCollection(service)}
+        wanted = {f"transport-{protocol}" for protocol in ("http", "grpc", "tls", "tcp")}
+        self.assertLessEqual(wanted, names)
+
     def test_missingPlugin(self) -> None:
         """A protocol that nobody provides ends the program with one line that names it."""
         options = self.parsed("protocols: [gopher, tcp]\n")
