@@ -9,7 +9,8 @@ Theory of operation.  Whoever speaks first decides::
                |                     in doubt: more bytes, 40 ms of quiet, a limit
                +-- caller says nothing for 20 ms --> dial early
                |        +-- endpoint speaks or ends --------------> opaque
-               |        +-- caller speaks after all --> resolvers, as above
+               |        +-- caller speaks after all --> resolvers, as above; held
+               |        |                               while its one dial goes on
                |        +-- nobody to dial: 1 s more, then reset
                +-- caller ends without a word --------------------> opaque
 
@@ -20,32 +21,22 @@ Then this object is out of the path for good.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, ITransport
 from twisted.python.failure import Failure as Reason
 from zope.interface import implementer
 
-from edgemesh.errors import IDLE_TIMEOUT, Failure, Refused
+from edgemesh.errors import IDLE_TIMEOUT, Refused
 from edgemesh.interceptor.deadlines import Wait
-from edgemesh.interceptor.early import EarlyDial
+from edgemesh.interceptor.early import EarlyDial, Unreached
 from edgemesh.interceptor.recognition import OPAQUE, Recognition
-from edgemesh.invocation import Invocation, Outcome
+from edgemesh.invocation import Invocation
 from edgemesh.protocols.mesh import Accepted, handOver
+from edgemesh.protocols.tcp.client import TCPClient
 
 #: Seconds for the caller to speak when nobody could be dialled.
 _PATIENCE = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """Why nobody was dialled, and whether the call path was told."""
-
-    invocation: Invocation
-    failure: Failure
-    detail: str
-    reported: bool
 
 
 @implementer(IProtocol, IHalfCloseableProtocol)
@@ -62,12 +53,13 @@ class Intercepted:
         "_asked",
         "_caller",
         "_early",
+        "_held",
         "_placed",
         "_proxy",
         "_recognition",
-        "_refusal",
         "_seen",
         "_since",
+        "_unreached",
         "_wait",
         "deadline",
         "transport",
@@ -85,14 +77,13 @@ class Intercepted:
         self._wait: Wait | None = None
         self._early: EarlyDial | None = None
         self._placed = False
-        self._refusal: _Refusal | None = None
+        self._unreached: Unreached | None = None
+        self._held = ""
         self.deadline = 0.0
 
     def __repr__(self) -> str:
         state = f"{len(self._seen)} bytes" if self._seen else "silent"
         return f"<Intercepted {state} {self._caller} -> {self._asked or 'proxy'} {self._early!r}>"
-
-    # -- the caller ------------------------------------------------------------
 
     def makeConnection(self, transport: ITransport) -> None:
         self.transport = transport
@@ -137,6 +128,8 @@ class Intercepted:
         """The caller has ended; it may still be waiting for what the endpoint says."""
         recognition = self._recognition
         resolvers = recognition.resolvers
+        if self._held:
+            return
         if self._seen:
             seen = self._seen[: recognition.mesh.limits.sniff]
             self._found(resolvers.resolve(seen, True) or resolvers.guess(seen))
@@ -155,8 +148,6 @@ class Intercepted:
     def connectionLost(self, reason: Reason) -> None:
         self._leave()
         self._giveUp()
-
-    # -- time ------------------------------------------------------------------
 
     def _silent(self) -> None:
         """The caller may be waiting for the server to speak."""
@@ -180,23 +171,14 @@ class Intercepted:
             self._found(self._recognition.resolvers.guess(self._seen[: mesh.limits.sniff]))
             return
         self._leave()
-        if self._refusal is not None:
-            self._reset(self._refusal, now)
+        if self._unreached is not None:
+            self._unreached.report(mesh, now)
+            self.transport.abortConnection()
         elif self._early is not None:
             self._early.fail(IDLE_TIMEOUT)
             self.transport.abortConnection()
         else:
             self.transport.loseConnection()
-
-    def _reset(self, refusal: _Refusal, now: float) -> None:
-        mesh, invocation = self._recognition.mesh, refusal.invocation
-        if not refusal.reported:
-            outcome = Outcome(0, refusal.failure, now - invocation.started)
-            mesh.path.finish(invocation, outcome, now)
-        mesh.refusals.refused(invocation, refusal.failure, refusal.detail)
-        self.transport.abortConnection()
-
-    # -- the endpoint ----------------------------------------------------------
 
     def _findPlace(self) -> None:
         if not self._seen and self._recognition.places.take(self._findPlace):
@@ -209,12 +191,18 @@ class Intercepted:
         try:
             self._early = EarlyDial(mesh, invocation, self)
         except Refused as refusal:
-            self._notDialled(_Refusal(invocation, refusal.failure, refusal.detail, False))
+            self._patient(Unreached(invocation, refusal.failure, refusal.detail, False))
             return
         route = invocation.route
         assert route is not None
         self._watch(route.policy.timeouts.idle)
         self._early.dial()
+
+    def endpointOpened(self) -> None:
+        """Now nobody need say anything; or the caller has, and was held."""
+        if self._held:
+            self._leave()
+            self._serve(self._held)
 
     def endpointSpoke(self) -> None:
         """The server speaks first: whatever this is, it is opaque."""
@@ -228,23 +216,27 @@ class Intercepted:
             self._leave()
             self.transport.abortConnection()
 
-    def notOpened(self, failure: Failure, detail: str) -> None:
+    def notOpened(self, unreached: Unreached) -> None:
         """No endpoint could be reached; what the caller says may yet lead elsewhere."""
-        early, self._early = self._early, None
-        assert early is not None
-        if not self._seen:
-            self._notDialled(_Refusal(early.invocation, failure, detail, True))
+        self._early = None
+        if self._held:
+            mesh = self._recognition.mesh
+            self._leave()
+            unreached.report(mesh, mesh.seconds())
+            self.transport.abortConnection()
+        elif self._seen:
+            self._givePlace()
+        else:
+            self._patient(unreached)
 
-    def _notDialled(self, refusal: _Refusal) -> None:
-        self._refusal = refusal
+    def _patient(self, unreached: Unreached) -> None:
+        self._unreached = unreached
         self._givePlace()
         self._watch(_PATIENCE)
 
-    # -- the end ---------------------------------------------------------------
-
     def drain(self) -> None:
         """Nothing is in flight while the caller is silent."""
-        if not self._seen:
+        if not self._seen and not self._held:
             self._leave()
             self._giveUp()
             self.transport.loseConnection()
@@ -258,6 +250,15 @@ class Intercepted:
     def _found(self, name: str) -> None:
         mesh = self._recognition.mesh
         mesh.metrics.detected(name, mesh.seconds() - self._since)
+        early = self._early
+        if early is not None and early.dialling and isinstance(mesh.clients[name], TCPClient):
+            # That dial is this call's own: without a pool the connection would
+            # come, go unused and look like another caller to the app.
+            self._held = name
+            self._stopWaiting()
+            mesh.connections.unwatch(self)
+            self.transport.pauseProducing()
+            return
         self._leave()
         self._serve(name)
 

@@ -67,13 +67,6 @@ class Deadlines:
             self._timer = self._clock.callLater(self._delay, self._end)
         return wait
 
-    def stop(self) -> None:
-        """Forget every wait."""
-        self._waits.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _end(self) -> None:
         self._timer = None
         waits = self._waits

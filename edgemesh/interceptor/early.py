@@ -16,6 +16,7 @@ as if nothing had been asked.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
@@ -31,8 +32,32 @@ from edgemesh.invocation import Invocation, Outcome
 from edgemesh.protocols.mesh import Early, Mesh, handOver
 
 
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """
+    Why no endpoint was reached.
+
+    :ivar finished: the call path was told already.
+    """
+
+    invocation: Invocation
+    failure: Failure
+    detail: str
+    finished: bool
+
+    def report(self, mesh: Mesh, now: float) -> None:
+        """The caller is reset for it: say so."""
+        if not self.finished:
+            outcome = Outcome(0, self.failure, now - self.invocation.started)
+            mesh.path.finish(self.invocation, outcome, now)
+        mesh.refusals.refused(self.invocation, self.failure, self.detail)
+
+
 class SilentCaller(Protocol):
     """Who has an endpoint dialled early."""
+
+    def endpointOpened(self) -> None:
+        """The connection is there."""
 
     def endpointSpoke(self) -> None:
         """The endpoint has said something, or has ended."""
@@ -40,7 +65,7 @@ class SilentCaller(Protocol):
     def endpointLost(self) -> None:
         """The endpoint has reset the connection."""
 
-    def notOpened(self, failure: Failure, detail: str) -> None:
+    def notOpened(self, unreached: Unreached) -> None:
         """No endpoint could be reached."""
 
 
@@ -73,6 +98,11 @@ class EarlyDial:
 
     def __repr__(self) -> str:
         return f"<EarlyDial {self._state.name} {self.invocation!r}>"
+
+    @property
+    def dialling(self) -> bool:
+        """Whether nobody knows yet if there will be a connection."""
+        return self._state is _State.DIALLING
 
     def dial(self) -> None:
         """Begin, or begin again; may succeed or fail before it returns."""
@@ -115,6 +145,7 @@ class EarlyDial:
         if self._state is _State.DIALLING:
             self._state = _State.OPEN
             handOver(transport, self, b"")
+            self._caller.endpointOpened()
             return
         # Nobody has used it: another call of the protocol that was found may.
         endpoint = self.invocation.endpoint
@@ -134,7 +165,7 @@ class EarlyDial:
                 self.dial()
                 return
         self.fail(failure)
-        self._caller.notOpened(failure, detail)
+        self._caller.notOpened(Unreached(self.invocation, failure, detail, True))
 
     def makeConnection(self, transport: ITransport) -> None:
         self.transport = transport

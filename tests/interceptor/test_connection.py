@@ -294,6 +294,59 @@ class ServerFirstTests(InterceptedTestCase):
         endpoint = self.loop.dialled[0].succeed()
         self.assertEqual(self.pool.adopted, [endpoint])
 
+    def test_opaqueWhileDialling(self) -> None:
+        """An opaque caller's dial that is under way is its own: the app sees one connection."""
+        caller = self.silent()
+        caller.says(b"PING\r\n")
+        caller.ends()
+        self.loop.turn()
+        [connection] = self.bench.mesh.live
+        connection.drain()
+        endpoint = self.loop.dialled[0].succeed()
+        self.loop.turn()
+        self.assertEqual((endpoint.heard, endpoint.fake.finished), (b"PING\r\n", True))
+        endpoint.says(b"PONG")
+        endpoint.ends()
+        self.loop.turn()
+        self.assertEqual((caller.heard, len(self.loop.dialled)), (b"PONG", 1))
+        self.assertEqual(self.bench.path.reasons, [""])
+
+    def test_finWhileDialling(self) -> None:
+        """So is the dial of a caller that has ended without a word."""
+        caller = self.silent()
+        caller.ends()
+        self.loop.turn()
+        endpoint = self.loop.dialled[0].succeed()
+        endpoint.says(b"banner")
+        endpoint.ends()
+        self.loop.turn()
+        self.assertEqual((caller.heard, len(self.loop.dialled)), (b"banner", 1))
+        self.assertTrue(endpoint.fake.finished)
+
+    def test_heldInVain(self) -> None:
+        """When that dial fails the caller is reset at once, and the call is reported once."""
+        caller = self.silent()
+        caller.says(b"PING\r\n")
+        self.loop.turn()
+        self.loop.dialled[0].fail()
+        self.loop.dialled[1].fail()
+        self.loop.turn()
+        self.assertTrue(caller.fake.reset)
+        self.assertEqual((self.bench.path.reasons, self.bench.mesh.live), (["UF"], {}))
+        self.assertEqual(self.recognition.places.free, 1024)
+
+    def test_abortHeld(self) -> None:
+        """A shutdown does not wait for that dial."""
+        caller = self.silent()
+        caller.says(b"PING\r\n")
+        self.loop.turn()
+        [connection] = self.bench.mesh.live
+        connection.abort()
+        endpoint = self.loop.dialled[0].succeed()
+        self.loop.turn()
+        self.assertTrue(caller.fake.reset and endpoint.fake.closed)
+        self.assertEqual(self.bench.path.released, self.bench.path.decided)
+
     def test_endpointCloses(self) -> None:
         """An endpoint that ends without a word: the caller sees the same."""
         caller = self.silent()

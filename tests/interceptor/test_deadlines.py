@@ -60,11 +60,3 @@ class DeadlinesTests(SynchronousTestCase):
         self.clock.advance(0.02)
         self.assertEqual(self.ended, ["b"])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
-
-    def test_stop(self) -> None:
-        """After a stop nothing ends any more."""
-        self.wait("a")
-        self.deadlines.stop()
-        self.deadlines.stop()
-        self.clock.advance(1)
-        self.assertEqual(self.ended, [])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from edgemesh.errors import IDLE_TIMEOUT, NO_ENDPOINT, Failure, Refused
-from edgemesh.interceptor.early import EarlyDial
+from edgemesh.errors import IDLE_TIMEOUT, NO_ENDPOINT, Refused
+from edgemesh.interceptor.early import EarlyDial, Unreached
 from edgemesh.interfaces import IUpstreamWaiter
 from edgemesh.invocation import Invocation
 from tests.protocols.meshes import KEY, Bench
@@ -27,9 +27,13 @@ class Caller:
         """Note it."""
         self.told.append("lost")
 
-    def notOpened(self, failure: Failure, detail: str) -> None:
+    def endpointOpened(self) -> None:
         """Note it."""
-        self.told.append(f"{failure.reason} {detail}")
+        self.told.append("opened")
+
+    def notOpened(self, unreached: Unreached) -> None:
+        """Note it."""
+        self.told.append(f"{unreached.failure.reason} {unreached.detail}")
 
 
 class EarlyDialTests(SynchronousTestCase):
@@ -67,7 +71,7 @@ class EarlyDialTests(SynchronousTestCase):
         early, wire = self.open()
         wire.says(b"220")
         self.bench.loop.turn()
-        self.assertEqual(self.caller.told, ["spoke"])
+        self.assertEqual(self.caller.told, ["opened", "spoke"])
         taken = early.take("tcp")
         assert taken is not None
         self.assertEqual((taken.transport, taken.said), (wire, b"220"))
@@ -84,7 +88,7 @@ class EarlyDialTests(SynchronousTestCase):
         self.bench.loop.turn()
         self.assertTrue(wire.fake.closed)
         self.assertEqual(self.bench.path.released, [early.invocation])
-        self.assertEqual((self.bench.path.finished, self.caller.told), ([], []))
+        self.assertEqual((self.bench.path.finished, self.caller.told), ([], ["opened"]))
 
     def test_giveUpWhileDialling(self) -> None:
         """A connection that comes too late is closed."""
@@ -94,6 +98,14 @@ class EarlyDialTests(SynchronousTestCase):
         self.bench.loop.turn()
         self.assertTrue(wire.fake.closed)
         self.assertEqual(self.caller.told, [])
+
+    def test_report(self) -> None:
+        """What was not reached is reported to the call path once, whoever does it."""
+        invocation = self.bench.invocation()
+        Unreached(invocation, NO_ENDPOINT, "why", True).report(self.bench.mesh, 1.0)
+        self.assertEqual(self.bench.path.reasons, [])
+        Unreached(invocation, NO_ENDPOINT, "why", False).report(self.bench.mesh, 1.0)
+        self.assertEqual(self.bench.path.reasons, ["NE"])
 
     def test_failedAfterGivenUp(self) -> None:
         """A dial that fails too late is of no interest."""
@@ -124,4 +136,4 @@ class EarlyDialTests(SynchronousTestCase):
         self.assertIn("OPEN", repr(early))
         wire.breaks()
         self.bench.loop.turn()
-        self.assertEqual((self.caller.told, self.bench.path.reasons), (["lost"], ["UX"]))
+        self.assertEqual((self.caller.told, self.bench.path.reasons), (["opened", "lost"], ["UX"]))
