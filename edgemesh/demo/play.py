@@ -73,6 +73,7 @@ class Play:
 
     def limited(self) -> None:
         """More calls than allowed: the limit's share passes, the rest is refused."""
+        self._refill()
         began = time.monotonic()
         with ThreadPoolExecutor(_CALLERS) as crowd:
             parts = list(crowd.map(self._several, [_CROWD // _CALLERS] * _CALLERS))
@@ -84,6 +85,7 @@ class Play:
     def guarded(self) -> None:
         """A failing instance is left out, and taken back when it is mended."""
         with closing(self._caller()) as caller, Watch(self._circuit) as watch:
+            self._refill()
             self._scene.behave(FAILING, "status=500")
             failing = self._until("OPEN", caller)
             opened = time.monotonic()
@@ -145,6 +147,10 @@ class Play:
         return self._paced(
             caller, lambda answers: len(answers) == _ENOUGH or self._circuit() == state
         )
+
+    def _refill(self) -> None:
+        """Wait until the limit's burst is there again, whatever was called before."""
+        time.sleep(BURST / LIMIT)
 
     def _circuit(self) -> str:
         return self._scene.circuits()[FAILING]
