@@ -282,6 +282,14 @@ class ConnectionTests(SynchronousTestCase):
             keeper.stage.settle(opaque, Outcome(0, CONNECT_FAILED), 1.0)
         self.assertIs(keeper.circuit.state, State.CLOSED)
 
+    def test_forgotten(self) -> None:
+        """A connection that has ended leaves nothing behind."""
+        keeper = Keeper()
+        opaque = keeper.connect()
+        keeper.stage.answered(opaque, 1.0)
+        keeper.stage.settle(opaque, Outcome(), 2.0)
+        self.assertEqual(keeper.stage._answered, set())
+
     def test_silentEnd(self) -> None:
         """A connection that ended in silence, however late, says nothing."""
         self.assertIs(self.settled(Outcome(0, None, latency=1e6)), State.CLOSED)

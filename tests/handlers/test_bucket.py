@@ -56,6 +56,12 @@ class TokenBucketTests(SynchronousTestCase):
         """Ten times too many calls for ten seconds: the burst and the limit pass, exactly."""
         self.assertEqual(admitted(TokenBucket(100, 10), 0.001, 10.0), 1009)
 
+    def test_justInTime(self) -> None:
+        """Calls that come exactly at the limit all pass, however long the machine is up."""
+        bucket = TokenBucket(100, 2)
+        self.assertTrue(bucket.take(1e6) and bucket.take(1e6))
+        self.assertTrue(all(bucket.take(1e6 + n / 100) for n in range(1, 1000)))
+
     def test_burstOfOne(self) -> None:
         """A limit with burst 1 is met as well, though calls never come just in time."""
         for every in (0.001, 0.00097, 0.0013, 0.00031):

@@ -157,6 +157,13 @@ class LocalFirstTests(SynchronousTestCase):
         balanced.unreachable(balanced.all[1], 1.0)
         self.assertEqual(balanced.picks(4), [4, 0])
 
+    def test_nobodyReachable(self) -> None:
+        """When nobody could be reached lately, this node comes first again."""
+        balanced = Balanced(*self.known[1:3])
+        for endpoint in balanced.all:
+            balanced.unreachable(endpoint, 1.0)
+        self.assertEqual(balanced.picks(4), [0, 4])
+
     def test_switchedOff(self) -> None:
         """Where it is not wanted all are equal."""
         balanced = Balanced(*self.known, loadBalance={"localFirst": False})
