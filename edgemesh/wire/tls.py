@@ -18,12 +18,15 @@ some bytes does not depend on how they came.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from edgemesh.errors import BAD_REQUEST, RemoteProtocolError
 
 #: Longest hello that is looked into.
 CAP = 16_384
+#: Records that a hello may be spread over.
+MOST_RECORDS = 1_024
 
 _HANDSHAKE = 22
 _CLIENT_HELLO = 1
@@ -33,6 +36,7 @@ _SERVER_NAME = 0
 _HOST_NAME = 0
 _ALPN = 16
 _LONGEST_NAME = 255
+_NOT_NAME = re.compile(rb"[^\x21-\x7e]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,38 +73,64 @@ def _malformed(what: str) -> RemoteProtocolError:
 
 
 def _reassembled(data: bytes) -> bytes | None:
-    """The body of the handshake message, out of its records."""
-    message = bytearray()
-    position = 0
-    while position < len(data):
-        length = _recordLength(data[position : position + 5])
-        if length is None:
+    """
+    The body of the handshake message, out of its records.
+
+    This runs again for every segment that comes, and a hostile client may put
+    every byte into a record of its own: plain arithmetic, no slice per record
+    before the message is whole.
+    """
+    size = len(data)
+    wanted = None
+    got = records = position = 0
+    while position < size:
+        records += 1
+        if records > MOST_RECORDS:
+            raise _malformed(f"in more than {MOST_RECORDS} records")
+        if position + 5 > size:
+            _checkHeader(data[position:])
             return None
-        position += 5
-        message += data[position : position + length]
-        position += length
-        wanted = _messageLength(message)
-        if wanted is not None and len(message) >= 4 + wanted:
-            return bytes(message[4 : 4 + wanted])
+        length = data[position + 3] << 8 | data[position + 4]
+        if (
+            data[position] != _HANDSHAKE
+            or data[position + 1] != 3
+            or data[position + 2] > _NEWEST_MINOR
+        ):
+            _checkHeader(data[position : position + 5])
+        if not 0 < length <= _LONGEST_RECORD:
+            raise _malformed("impossible record length")
+        position += 5 + length
+        got += length if position <= size else length - (position - size)
+        if wanted is None:
+            wanted = _messageLength(_joined(data, got if got < 4 else 4))
+        if wanted is not None and got >= wanted:
+            return _joined(data, wanted)[4:]
     return None
 
 
-def _recordLength(header: bytes) -> int | None:
+def _joined(data: bytes, count: int) -> bytes:
+    """The first bytes of the message; the records that hold them are whole enough."""
+    message = bytearray()
+    position = 0
+    while len(message) < count:
+        length = data[position + 3] << 8 | data[position + 4]
+        message += data[position + 5 : position + 5 + length]
+        position += 5 + length
+    return bytes(message[:count])
+
+
+def _checkHeader(header: bytes) -> None:
+    """Refuse what cannot become a record's header."""
     if header[0] != _HANDSHAKE:
         raise _malformed("not a handshake record")
     if len(header) > 1 and header[1] != 3:
         raise _malformed("not version 3")
     if len(header) > 2 and header[2] > _NEWEST_MINOR:
         raise _malformed("unknown version")
-    if len(header) < 5:
-        return None
-    length = header[3] << 8 | header[4]
-    if not 0 < length <= _LONGEST_RECORD:
-        raise _malformed("impossible record length")
-    return length
 
 
-def _messageLength(message: bytearray) -> int | None:
+def _messageLength(message: bytes) -> int | None:
+    """The length of the message, its own header included."""
     if message and message[0] != _CLIENT_HELLO:
         raise _malformed("another handshake message")
     if len(message) < 4:
@@ -108,7 +138,7 @@ def _messageLength(message: bytearray) -> int | None:
     length = int.from_bytes(message[1:4], "big")
     if length > CAP:
         raise OversizedHello(BAD_REQUEST, f"ClientHello: {length} bytes, at most {CAP}")
-    return length
+    return 4 + length
 
 
 class _Reader:
@@ -188,7 +218,7 @@ def _hostName(extension: bytes) -> bytes:
             continue
         if found or not 0 < len(name) <= _LONGEST_NAME:
             raise _malformed("impossible server name")
-        if not all(0x21 <= octet <= 0x7E for octet in name):
+        if _NOT_NAME.search(name):
             raise _malformed("server name is not ASCII")
         found = name
     return found

@@ -56,6 +56,12 @@ class ClientHelloTests(SynchronousTestCase):
         for size in range(1, len(hello)):
             self.assertEqual(parseClientHello(inRecords(hello, size)), ClientHello(b"svc.ns"))
 
+    def test_tooManyRecords(self) -> None:
+        """Bytes in records of their own may not cost us ever more work."""
+        hello = helloBytes(name=b"b", padding=2000)
+        self.assertEqual(parseClientHello(inRecords(hello, 3)), ClientHello(b"b"))
+        self.assertRaises(RemoteProtocolError, parseClientHello, inRecords(hello, 1))
+
     def test_surplusIgnored(self) -> None:
         """What follows the hello is not looked at."""
         hello = hellosOfOpenSSL("b", [])
