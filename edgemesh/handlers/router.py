@@ -34,7 +34,7 @@ LONGEST_NAME = 255
 _SHOWN = 80
 #: In lower case: an IPv6 address, or a name with at most one final dot; perhaps a port.
 _AUTHORITY = re.compile(
-    rb"(?:(\[[0-9a-f:.]++\])|([a-z0-9_-]++(?:\.[a-z0-9_-]++)*+)\.?)(?::([0-9]{1,5}))?"
+    rb"(?:(\[[0-9a-f:.]++\])|([a-z0-9_-]++(?:\.[a-z0-9_-]++)*)\.?)(?::([0-9]{1,5}))?"
 )
 
 
