@@ -1,8 +1,10 @@
 """Shapes that reviews should not have to argue about."""
 
 import ast
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,8 +18,8 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 # Spelled so that this file does not contain what it looks for.
 _FOREIGN_PATHS = re.compile(r"(?<![\w.])/(work|farm|root)/|/\.\./shared|\.\./sh[a]red")
-_TEXTS = ("*.py", "*.rst", "*.yaml", "*.cfg", "*.toml", "*.in", "Makefile", "*.sh", "*.json")
-_HIDDEN = re.compile(r"(^|/)(\.[^/]*|build|dist|_trial_temp[^/]*|[^/]*\.egg-info)/")
+_TEXTS = re.compile(r".*\.(py|rst|yaml|cfg|toml|in|sh|json)|Makefile")
+_MADE = re.compile(r"\..*|build|dist|__pycache__|_trial_temp.*|.*\.egg-info")
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -59,6 +61,13 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def lines(node: ast.stmt) -> int:
     """From the first line to the last."""
     return (node.end_lineno or 0) - node.lineno + 1
+
+
+def texts() -> Iterator[Path]:
+    """Every text file of the tree; nothing that was made from it."""
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if not _MADE.fullmatch(name)]
+        yield from (Path(folder, name) for name in names if _TEXTS.fullmatch(name))
 
 
 def moduleLevel(tree: ast.Module) -> Iterator[ast.AST]:
@@ -201,9 +210,7 @@ class StrangerTests(SynchronousTestCase):
         """No file names a directory of the machine that it was written on."""
         found = [
             f"{path}:{number}"
-            for pattern in _TEXTS
-            for path in ROOT.rglob(pattern)
-            if not _HIDDEN.search(f"{path.relative_to(ROOT)}")
+            for path in texts()
             for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
             if _FOREIGN_PATHS.search(line)
         ]
