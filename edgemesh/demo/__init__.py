@@ -34,10 +34,10 @@ def main(keep: bool = False, out: TextIO | None = None) -> int:
     """
     screen = Screen(out or sys.stdout, os.environ)
     began = time.monotonic()
+    screen.line("Starting a node and three instances of an app, each a process of its own ...")
     try:
         with _endedByTerm(), Scene() as scene:
-            started = time.monotonic() - began
-            screen.line(f"A node and three instances of an app started in {started:.1f} s.")
+            screen.line(f"They run, after {time.monotonic() - began:.1f} s.")
             play = Play(scene, screen)
             play.run()
             status = verdict(screen, play.broken, time.monotonic() - began)

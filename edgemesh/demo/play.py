@@ -97,7 +97,7 @@ class Play:
             self._screen.groups(self._known(rest))
             self._promise(promises.withoutFailing(rest, FAILING))
             # Slow at first, so that the probe can be seen under way.
-            self._scene.behave(FAILING, "delay=0.3")
+            self._scene.behave(FAILING, "delay=0.4")
             time.sleep(max(0.0, opened + SLEEP_WINDOW + _PACE - time.monotonic()))
             self._screen.line(f"   {FAILING} is mended and its sleep window is over")
             self._screen.calls(self._known(self._until("CLOSED", caller)))
@@ -184,6 +184,8 @@ class Watch:
     def __exit__(self, *exception: object) -> None:
         self._enough.set()
         self._thread.join()
+        # The last change may be younger than the last look.
+        self.look()
 
     def look(self) -> None:
         """Look once."""

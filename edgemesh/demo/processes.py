@@ -142,7 +142,7 @@ class Program:
         """A complaint about this program, with what it said last."""
         lines = self.said().splitlines()[-LAST_LINES:]
         quoted = "\n".join(f"  | {line}" for line in lines) or "  | (nothing)"
-        return Trouble(f"{text}\nWhat {self.name} said last ({self.log}):\n{quoted}")
+        return Trouble(f"{text}\nWhat {self.name} said last:\n{quoted}")
 
     def signal(self, number: int) -> None:
         """Send it a signal, if it still runs."""
