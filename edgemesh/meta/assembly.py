@@ -133,22 +133,18 @@ class _Matching:
     def _backed(
         self, backings: list[Backing], service: Service, port: ServicePort
     ) -> Iterator[Endpoint]:
-        others = set()
-        matched = False
-        for backing in backings:
-            for candidate in backing.ports:
-                if _isSame(candidate, port, backing, service):
-                    matched = True
-                    for endpoint in backing.endpoints:
-                        yield replace(endpoint, port=candidate.port)
-                else:
-                    others.add(candidate.name)
-        if others and not matched:
+        pairs = [(backing, candidate) for backing in backings for candidate in backing.ports]
+        same = [pair for pair in pairs if _isSame(pair[1], port, pair[0], service)]
+        if pairs and not same:
             # A port that is spelled differently here and there is a common mistake.
+            others = sorted({candidate.name for _, candidate in pairs})
             self._parts.problems[f"Service {service.name}.{service.namespace} port {port.port}"] = (
                 f"expected endpoints with a port named {port.name!r}, "
-                f"found {', '.join(map(repr, sorted(others)))[:200]}"
+                f"found {', '.join(map(repr, others))[:200]}"
             )
+        for backing, candidate in same:
+            for endpoint in backing.endpoints:
+                yield replace(endpoint, port=candidate.port)
 
     def _selected(self, service: Service, target: int | str) -> Iterator[Endpoint]:
         for pod in self._parts.podsIn.get(service.namespace, ()):

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.meta.test_sources -*-
+# -*- test-case-name: tests.meta.test_memory -*-
 """
 Metadata that somebody puts in: the plain :class:`IMetaSource`, and the fake for tests.
 

@@ -12,8 +12,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-#: A colon that no backslash makes part of a value, as in ``interface=\:\:1``.
-_COLON = re.compile(r"(?<!\\):")
+#: A backslash makes the next character part of a value, as in ``interface=\:\:1``.
+_PART = r"(?:[^:\\]|\\.)*"
+_WHOLE = re.compile(rf"(?s){_PART}(?::{_PART})+")
+_PARTS = re.compile(rf"(?s)(?:^|:)({_PART})")
+_NAMED = re.compile(r"(?s)((?:[^=\\]|\\.)*)=(.*)")
 _KIND = re.compile(r"[a-z][a-z0-9]*")
 _ANYWHERE = ("", "0.0.0.0", "::")
 
@@ -52,11 +55,16 @@ def listenAt(text: str) -> ListenAt:
 
     :raise ValueError: it is none; the text says what was expected.
     """
-    kind, *parts = _COLON.split(text)
-    if not _KIND.fullmatch(kind) or not parts:
+    kind, *parts = _PARTS.findall(text) if _WHOLE.fullmatch(text) else [""]
+    if not _KIND.fullmatch(kind):
         raise ValueError("an endpoint such as tcp:18080:interface=127.0.0.1")
-    positional = [part for part in parts if "=" not in part]
-    named = dict(part.split("=", 1) for part in parts if "=" in part)
+    positional, named = [], {}
+    for part in parts:
+        assignment = _NAMED.fullmatch(part)
+        if assignment is None:
+            positional.append(_plain(part))
+        else:
+            named[_plain(assignment[1])] = _plain(assignment[2])
     if kind == "tcp":
         return _tcp(positional, named)
     if kind == "unix":
@@ -64,20 +72,26 @@ def listenAt(text: str) -> ListenAt:
     return ListenAt(kind, text)
 
 
+def _plain(text: str) -> str:
+    """A value without its backslashes."""
+    return re.sub(r"(?s)\\(.)", r"\1", text)
+
+
 def _tcp(positional: list[str], named: dict[str, str]) -> ListenAt:
     ports = positional[:1] or [named.pop("port", "")]
-    address = named.pop("interface", "").replace("\\", "")
-    named.pop("backlog", None)
+    address = named.pop("interface", "")
+    backlog = named.pop("backlog", "50")
     port = int(ports[0]) if re.fullmatch(r"[0-9]{1,5}", ports[0]) else -1
-    if named or len(positional) > 1 or not 0 <= port <= 65_535:
+    if named or len(positional) > 1 or not backlog.isdecimal() or not 0 <= port <= 65_535:
         raise ValueError(_TCP)
     return ListenAt("tcp", address, port)
 
 
 def _unix(positional: list[str], named: dict[str, str]) -> ListenAt:
     paths = positional[:1] or [named.pop("address", "")]
-    for known in ("mode", "backlog", "lockfile"):
-        named.pop(known, None)
-    if named or len(positional) > 1 or not paths[0]:
+    named.pop("lockfile", None)
+    backlog, mode = named.pop("backlog", "50"), named.pop("mode", "666")
+    sound = backlog.isdecimal() and re.fullmatch(r"[0-7]{1,4}", mode)
+    if named or len(positional) > 1 or not paths[0] or not sound:
         raise ValueError(_UNIX)
-    return ListenAt("unix", paths[0].replace("\\", ""))
+    return ListenAt("unix", paths[0])
