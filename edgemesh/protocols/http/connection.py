@@ -46,6 +46,10 @@ class State(Enum):
     CLOSED = "nothing"
 
 
+#: Looking a member up in its class takes as long as everything around it.
+IDLE, HEAD, BODY, ANSWER, FULL, LINGER, CLOSED = State
+
+
 @implementer(IPushProducer)
 class Connection:
     """
@@ -88,7 +92,7 @@ class Connection:
         self.client = client
         self.insert = insert
         self.tunnel = tunnel
-        self.state = State.IDLE
+        self.state = IDLE
         self.deadline = 0.0
         self.exchange: Call | None = None
         self._pending = b""
@@ -120,7 +124,7 @@ class Connection:
                 self.client.adopt(early.invocation.endpoint, early.transport)
 
     def connectionLost(self, reason: Reason) -> None:
-        self.state = State.CLOSED
+        self.state = CLOSED
         exchange = self.exchange
         self.leave()
         if exchange is not None:
@@ -128,7 +132,7 @@ class Connection:
 
     def drain(self) -> None:
         """Take no further request; an answer in progress says so and goes on."""
-        if self.state is State.IDLE or self.state is State.FULL:
+        if self.state is IDLE or self.state is FULL:
             self.close()
 
     def abort(self) -> None:
@@ -161,7 +165,7 @@ class Connection:
         self._full = False
         if self.exchange is not None:
             self.exchange.sendAnswer()
-        elif self.state is State.FULL:
+        elif self.state is FULL:
             self.next()
 
     def stopProducing(self) -> None:
@@ -175,7 +179,7 @@ class Connection:
 
     def end(self) -> None:
         """The answer is out and was the last one."""
-        if self.state is State.ANSWER and not self._pending:
+        if self.state is ANSWER and not self._pending:
             self.close()
         else:
             self.linger()
@@ -183,7 +187,7 @@ class Connection:
     def breakOff(self) -> None:
         """Part of an answer is out and nothing follows: reset once that part is written."""
         self._callOver()
-        self.state = State.CLOSED
+        self.state = CLOSED
         self._pending = b""
         self.deadline = self.mesh.seconds() + self.mesh.limits.keepAlive
         resetWhenFlushed(self.transport)
@@ -191,7 +195,7 @@ class Connection:
     def close(self) -> None:
         """Close once everything is written."""
         self._callOver()
-        self.state = State.CLOSED
+        self.state = CLOSED
         self._pending = b""
         # A caller that does not read the rest of its answer is cut off in the end.
         self.deadline = self.mesh.seconds() + self.mesh.limits.keepAlive
@@ -202,7 +206,7 @@ class Connection:
     def linger(self) -> None:
         """Say that nothing more comes, then read until the caller has closed."""
         self._callOver()
-        self.state = State.LINGER
+        self.state = LINGER
         self._pending = b""
         wait = self.mesh.limits.keepAlive if self._full else _LINGER_SECONDS
         self.deadline = self.mesh.seconds() + wait
@@ -212,7 +216,7 @@ class Connection:
 
     def takePending(self) -> bytes:
         """Leave the connection to somebody else: what was read ahead."""
-        self.state = State.CLOSED
+        self.state = CLOSED
         self.leave()
         self.transport.unregisterProducer()
         self.resume()

@@ -40,13 +40,13 @@ from edgemesh.protocols.http.body import SizedBody
 from edgemesh.protocols.http.call import Call
 from edgemesh.protocols.http.client import HTTPClient
 from edgemesh.protocols.http.connect import Connect
-from edgemesh.protocols.http.connection import Connection, State
+from edgemesh.protocols.http.connection import ANSWER, BODY, FULL, HEAD, IDLE, Connection
 from edgemesh.protocols.http.exchange import Exchange
 from edgemesh.protocols.mesh import Accepted
 from edgemesh.wire.chunked import ChunkedBody
 from edgemesh.wire.http1 import CHUNKED, RequestHead, parseRequest
 
-_EMPTY_LINES = re.compile(rb"\A(?:\r\n)++")
+_EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 
 
 @implementer(IProtocol)
@@ -71,14 +71,14 @@ class HTTPServer(Connection):
 
     def dataReceived(self, data: bytes) -> None:
         state = self.state
-        if state is State.IDLE:
+        if state is IDLE:
             self._pending = data
             self._readHeads()
-        elif state is State.BODY:
+        elif state is BODY:
             self._readBody(data)
-        elif state is State.HEAD:
+        elif state is HEAD:
             self._readMore(data)
-        elif state is State.ANSWER or state is State.FULL:
+        elif state is ANSWER or state is FULL:
             self._pending += data
             if len(self._pending) > self.mesh.limits.pipelined:
                 self.pause()
@@ -86,15 +86,15 @@ class HTTPServer(Connection):
 
     def expired(self, now: float) -> None:
         exchange = self.exchange
-        if self.state is State.IDLE:
+        if self.state is IDLE:
             self.close()
-        elif self.state is State.HEAD:
+        elif self.state is HEAD:
             self._reject(HEADER_TIMEOUT)
         elif exchange is None:
             self.abort()
         elif exchange.answering:
             exchange.cutShort(IDLE_TIMEOUT)
-        elif self.state is not State.BODY:
+        elif self.state is not BODY:
             exchange.giveUp(UPSTREAM_TIMEOUT, "no answer in time")
         elif self._paused:
             exchange.giveUp(IDLE_TIMEOUT, "request body not taken in time")
@@ -129,7 +129,7 @@ class HTTPServer(Connection):
             self._pending = data = _EMPTY_LINES.sub(b"", data)
             if not data:
                 # The deadline stays: empty lines do not keep a connection.
-                self.state = State.IDLE
+                self.state = IDLE
                 return False
         limits = self.mesh.limits
         try:
@@ -150,13 +150,13 @@ class HTTPServer(Connection):
         except RemoteProtocolError as error:
             exchange.malformed(error.failure)
             return False
-        exchange.begin(body, self.state is State.ANSWER)
-        return self.state is State.IDLE
+        exchange.begin(body, self.state is ANSWER)
+        return self.state is IDLE
 
     def _awaitHead(self) -> None:
         """Part of a head is here; the rest must come in time, however it trickles."""
-        if self.state is State.IDLE:
-            self.state = State.HEAD
+        if self.state is IDLE:
+            self.state = HEAD
             self.deadline = self.mesh.seconds() + self.mesh.limits.headerTimeout
             self.mesh.requests.watch(self)
 
@@ -164,11 +164,11 @@ class HTTPServer(Connection):
         """Split what came after the head into this body's part and what is pending."""
         size = head.body
         if 0 <= size <= len(rest):
-            self.state = State.ANSWER
+            self.state = ANSWER
             self._pending = rest[size:]
             return rest[:size]
         limits = self.mesh.limits
-        self.state = State.BODY
+        self.state = BODY
         if size == CHUNKED:
             self._body = ChunkedBody(limits.chunkLine, limits.trailer, BAD_REQUEST)
         else:
@@ -180,7 +180,7 @@ class HTTPServer(Connection):
         assert body is not None
         data = body.feed(data)
         if body.finished:
-            self.state = State.ANSWER
+            self.state = ANSWER
             self._pending = body.surplus
             self._body = None
         return data
@@ -193,7 +193,7 @@ class HTTPServer(Connection):
         except RemoteProtocolError as error:
             exchange.giveUp(error.failure, error.detail)
         else:
-            exchange.bodyReceived(data, self.state is State.ANSWER)
+            exchange.bodyReceived(data, self.state is ANSWER)
 
     def _reject(self, failure: Failure) -> None:
         """What came is no request that can be forwarded."""
@@ -209,9 +209,9 @@ class HTTPServer(Connection):
         self._callOver()
         self.deadline = self.mesh.seconds() + self.mesh.limits.keepAlive
         if self._full:
-            self.state = State.FULL
+            self.state = FULL
             return
-        self.state = State.IDLE
+        self.state = IDLE
         self.resume()
         if self._pending:
             if not self._parsing:

@@ -75,6 +75,10 @@ class State(Enum):
     UNTIL_CLOSE = "a body that ends with the connection"
 
 
+#: Looking a member up in its class takes as long as everything around it.
+_IDLE, _HEAD, _LENGTH, _CHUNKS, _UNTIL_CLOSE = State
+
+
 @implementer(IProtocol, IPushProducer)
 class HTTPUpstream:
     """
@@ -109,7 +113,7 @@ class HTTPUpstream:
         self.endpoint = endpoint
         self._caller: Answered | None = None
         self._method = b""
-        self._state = State.IDLE
+        self._state = _IDLE
         self._pending = b""
         self._left = 0
         self._reusable = True
@@ -135,7 +139,7 @@ class HTTPUpstream:
         """Send a request's head, with the part of its body that is there."""
         self._caller = caller
         self._method = method
-        self._state = State.HEAD
+        self._state = _HEAD
         self.transport.write(data)
 
     def finished(self, keep: bool) -> None:
@@ -204,14 +208,14 @@ class HTTPUpstream:
             self.transport.abortConnection()
             return
         try:
-            if self._state is State.LENGTH:
+            if self._state is _LENGTH:
                 self._lengthReceived(caller, data)
-            elif self._state is State.CHUNKS:
+            elif self._state is _CHUNKS:
                 body = self._chunks.feed(data)
                 last = self._chunksEnded()
                 if body or last:
                     caller.answerMore(body, last)
-            elif self._state is State.UNTIL_CLOSE:
+            elif self._state is _UNTIL_CLOSE:
                 caller.answerMore(data, False)
             else:
                 self._headReceived(caller, data)
@@ -226,7 +230,7 @@ class HTTPUpstream:
             left = 0
         self._left = left
         if left == 0:
-            self._state = State.IDLE
+            self._state = _IDLE
             caller.answerMore(data, True)
         else:
             caller.answerMore(data, False)
@@ -264,7 +268,7 @@ class HTTPUpstream:
         if head.body >= 0:
             self._left = head.body - len(rest)
             last = self._left <= 0
-            self._state = State.IDLE if last else State.LENGTH
+            self._state = _IDLE if last else _LENGTH
             if self._left < 0:
                 self._reusable = False
                 rest = rest[: head.body]
@@ -274,17 +278,17 @@ class HTTPUpstream:
                 limits.chunkLine, limits.trailer, BAD_RESPONSE, caller.wantsPayload
             )
             rest = self._chunks.feed(rest)
-            self._state = State.CHUNKS
+            self._state = _CHUNKS
             last = self._chunksEnded()
         else:
             assert head.body == UNTIL_CLOSE
-            self._state = State.UNTIL_CLOSE
+            self._state = _UNTIL_CLOSE
         caller.answer(head, rest, last)
 
     def _chunksEnded(self) -> bool:
         if not self._chunks.finished:
             return False
-        self._state = State.IDLE
+        self._state = _IDLE
         if self._chunks.surplus:
             self._reusable = False
         return True
@@ -301,11 +305,11 @@ class HTTPUpstream:
         if caller is None:
             return
         clean = isinstance(reason.value, ConnectionDone)
-        if self._state is State.UNTIL_CLOSE and clean:
-            self._state = State.IDLE
+        if self._state is _UNTIL_CLOSE and clean:
+            self._state = _IDLE
             caller.answerMore(b"", True)
             return
         self._caller = None
-        when = "before its answer" if self._state is State.HEAD else "in its answer"
+        when = "before its answer" if self._state is _HEAD else "in its answer"
         how = "closed" if clean else "reset"
         caller.answerFailed(UPSTREAM_RESET, f"{self.endpoint.address} {how} {when}")
