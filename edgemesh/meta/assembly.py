@@ -76,7 +76,7 @@ class _Parts:
         self.endpoints: dict[_Name, list[Backing]] = defaultdict(list)
         self.slices: dict[_Name, list[Backing]] = defaultdict(list)
         self.pods: dict[_Name, Pod] = {}
-        self.podsIn: dict[str, list[Pod]] = defaultdict(list)
+        self.podsLabelled: dict[tuple[str, str, str], list[Pod]] = defaultdict(list)
         self.nodes: dict[str, Node] = {}
         self.problems: dict[str, str] = {}
 
@@ -94,7 +94,8 @@ class _Parts:
             self.services[name] = value
         elif isinstance(value, Pod):
             self.pods[name] = value
-            self.podsIn[manifest.namespace].append(value)
+            for label in value.labels.items():
+                self.podsLabelled[manifest.namespace, *label].append(value)
         elif isinstance(value, Node):
             self.nodes[manifest.name] = value
         else:
@@ -147,7 +148,10 @@ class _Matching:
                 yield replace(endpoint, port=candidate.port)
 
     def _selected(self, service: Service, target: int | str) -> Iterator[Endpoint]:
-        for pod in self._parts.podsIn.get(service.namespace, ()):
+        # One label's Pods instead of all of them: thousands of Services would take seconds.
+        labelled = self._parts.podsLabelled
+        listed = [labelled.get((service.namespace, *one), []) for one in service.selector.items()]
+        for pod in min(listed, key=len):
             number = target if isinstance(target, int) else pod.ports.get(target)
             if number is None or not pod.addresses:
                 continue

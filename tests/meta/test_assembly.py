@@ -138,6 +138,14 @@ class BuildTests(SynchronousTestCase):
             ),
         )
 
+    def test_severalLabels(self) -> None:
+        """A selector fits only Pods that have all of its labels."""
+        selected = web(selector={"app": "web", "tier": "front"})
+        front = pod("a", "10.0.0.1", labels={"app": "web", "tier": "front", "x": "y"})
+        back = pod("b", "10.0.0.2", labels={"app": "web", "tier": "back"})
+        other = pod("c", "10.0.0.3", labels={"tier": "front"})
+        self.assertEqual(self.behind(selected, front, back, other), ["10.0.0.1:80"])
+
     def test_targetPort(self) -> None:
         """A number needs no name in the Pod; an unknown name leads nowhere."""
         selector = {"app": "web"}

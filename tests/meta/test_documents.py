@@ -90,10 +90,8 @@ class ReadYAMLTests(SynchronousTestCase):
 
     def test_notYAML(self) -> None:
         """A slip of the pen is named with its line."""
-        self.assertEqual(
-            self.refused("a: 1\nb: c: d\n"),
-            "f.yaml: line 2: not YAML: mapping values are not allowed in this context",
-        )
+        line = self.refused("a: 1\nb: c: d\n")
+        self.assertIn("f.yaml: line 2: not YAML: mapping values are not allowed", line)
 
     def test_oddInput(self) -> None:
         """Tags and numbers that PyYAML itself stumbles over are one line too."""
