@@ -16,23 +16,20 @@ from __future__ import annotations
 import re
 
 from edgemesh.errors import Failure, RemoteProtocolError
+from edgemesh.wire.fields import FIELDS, TOKEN
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-_SIZE_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,15}+)(?:;"
-    + _TOKEN
-    + rb"++(?:=(?:"
-    + _TOKEN
-    + rb'++|"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"))?+)*+\r\n'
-)
-_TRAILER = re.compile(rb"((?:" + _TOKEN + rb"++:[\t -~\x80-\xff]*+\r\n)*+)\r\n")
-_FIELDS_ONLY = re.compile(rb"(?:" + _TOKEN + rb"++:[\t -~\x80-\xff]*+\r\n)*+")
-#: Fields that say how long a message is, where it goes or who sent it
-#: (RFC 9110 section 6.5.1).
+# As with fields, no quantifier of a group is possessive.
+_QUOTED = rb'"[\t !#-\[\]-~\x80-\xff]*+(?:\\[\t -~\x80-\xff][\t !#-\[\]-~\x80-\xff]*+)*"'
+_EXTENSION = rb";" + TOKEN + rb"++(?:=(?:" + TOKEN + rb"++|" + _QUOTED + rb"))?"
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15}+)(?:" + _EXTENSION + rb")*\r\n")
+_TRAILER = re.compile(FIELDS + rb"\r\n")
+_FIELDS_ONLY = re.compile(FIELDS)
+#: Fields that say how long a message is, where it goes, who sent it or how to
+#: read it (RFC 9110 section 6.5.1): a reader that merges trailers would believe them.
 _NEVER_TRAILER = re.compile(
     rb"(?:^|\n)(?:content-length|transfer-encoding|host|authorization|connection|cookie"
-    rb"|set-cookie|te|trailer|upgrade|expect|content-encoding|content-type|content-range"
-    rb"|proxy-[^:\r]*|x-edgemesh-[^:\r]*):"
+    rb"|set-cookie|te|trailer|upgrade|expect|keep-alive|content-encoding|content-type"
+    rb"|content-range|forwarded|via|proxy-[^:\r]*|x-forwarded-[^:\r]*|x-edgemesh-[^:\r]*):"
 )
 
 _SIZE, _PAYLOAD, _PAYLOAD_END, _LAST = range(4)
