@@ -24,7 +24,7 @@ from edgemesh.meta.documents import decodeText
 from edgemesh.meta.manifests import Parsed, parse
 from edgemesh.meta.model import Metadata
 
-#: Larger files are refused: YAML is read at about 0.7 MB a second, in the reactor's thread.
+#: Larger files are refused: YAML is read at about half a MB a second, in the reactor's thread.
 MAX_FILE = 4 * 1024 * 1024
 
 _SUFFIXES = (".yaml", ".yml", ".json")
