@@ -28,7 +28,7 @@ from edgemesh.protocols.limits import Limits
 from edgemesh.protocols.listenat import ListenAt, listenAt
 
 #: What may change while the node runs; anything else needs a restart.
-LIVE_KEYS = frozenset({"policies", "handlers", "limits"})
+LIVE_KEYS = frozenset({"policies", "handlers"})
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 #: ``web``, ``web.default``, ``web.default.svc.cluster.local``; then ``:80``, ``:http`` or nothing.
@@ -94,7 +94,6 @@ class Config(Strict, frozen=True):
     accessLog: str = ""
     forwardedFor: Literal["append", "off"] = "append"
     via: bool = True
-    logLevel: Literal["info", "warn", "debug"] = "info"
 
 
 def load(
@@ -211,6 +210,12 @@ def _handlerFaults(handlers: Handlers) -> Iterator[str]:
         yield f"handlers.outbound[0]: expected 'router', found {shown(first)}"
     yield from _twice("handlers.outbound", handlers.outbound)
     yield from _twice("handlers.inbound", handlers.inbound)
+    for index, name in enumerate(handlers.inbound):
+        if name in ("router", "loadbalance"):
+            yield (
+                f"handlers.inbound[{index}]: expected no handler that chooses,"
+                f" since the app is known by then, found {shown(name)}"
+            )
 
 
 def _twice(path: str, names: tuple[str, ...]) -> Iterator[str]:
