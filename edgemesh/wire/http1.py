@@ -186,6 +186,9 @@ class RequestHead(Head):
         if target[0] == 47 and method != b"CONNECT":
             self.path = target.partition(b"?")[0]
             return
+        if method == b"CONNECT":
+            # Refused, its caller may have sent ahead what is not HTTP.
+            self.keepAlive = False
         parsed = parseTarget(method, target)
         self.host = parsed.host or self.host
         self.path = parsed.path

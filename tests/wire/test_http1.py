@@ -347,6 +347,7 @@ class TargetTests(SynchronousTestCase):
         """CONNECT goes where its target says, not where Host says."""
         head = asked(start=b"CONNECT c:443 HTTP/1.1")
         self.assertEqual((head.host, head.path), (b"c:443", b""))
+        self.assertFalse(head.keepAlive)
         self.assertEqual(refused(start=b"CONNECT c HTTP/1.1"), 400)
         self.assertEqual(refused(start=b"CONNECT /c:443 HTTP/1.1"), 400)
 

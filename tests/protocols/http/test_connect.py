@@ -45,7 +45,7 @@ class ConnectTests(Talk):
         self.app = self.ladder.caller()
         self.say(self.app, CONNECT)
         self.assertIn(b"Allow: ", self.assertAnswered("MR", 405))
-        self.assertKept()
+        self.assertClosed()
 
     def test_noRelay(self) -> None:
         """Without the protocol ``tcp`` there is nobody who could carry a tunnel."""
@@ -70,12 +70,12 @@ class ConnectTests(Talk):
         self.assertAnswered("BR", 400)
 
     def test_unreachable(self) -> None:
-        """When neither endpoint can be reached, the caller hears so and may go on."""
+        """When neither endpoint can be reached, the caller hears so and must call again."""
         self.say(self.app, CONNECT)
         self.ladder.refuses()
         self.ladder.refuses()
         self.assertAnswered("UF", 503)
-        self.assertKept()
+        self.assertClosed()
 
     def test_another(self) -> None:
         """When the first endpoint cannot be reached, the second is."""
