@@ -17,8 +17,9 @@ a number
     is refused with this status;
 tunnel
     a CONNECT; its bytes are not HTTP any more;
-interim, cut
-    for answers: a 1xx that is passed on; an answer that visibly ends too early.
+interim, cut, broken
+    for answers: a 1xx that is passed on; an answer that visibly ends too early; one
+    whose body turns out malformed: a 502 as long as nothing of it has left, else cut.
 
 An answer's vector may say the ``method`` it answers and the ``caller``'s minor version.
 """

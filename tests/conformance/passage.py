@@ -214,7 +214,7 @@ class ResponsePassage:
             while not self._closed and self._body is None and self._readHead():
                 pass
         except RemoteProtocolError as error:
-            self._fail(error.failure.http)
+            self._fail(error.failure.http if self._body is None else "broken")
 
     def _readHead(self) -> bool:
         data = self._pending
@@ -238,7 +238,7 @@ class ResponsePassage:
 
     def _answer(self, head: ResponseHead) -> None:
         decode = head.body == CHUNKED and self._caller == 0
-        if decode:
+        if self._caller == 0:
             head.cut(b"transfer-encoding")
         forwarded = head.forward(CLOSE if decode or head.body == UNTIL_CLOSE else b"")
         message = Forwarded((b"%d" % head.status,), forwarded)
@@ -254,8 +254,8 @@ class ResponsePassage:
             self.verdicts.append("forward")
             self._closed = True
 
-    def _fail(self, status: int) -> None:
-        self.verdicts.append(status if self._body is None else "cut")
+    def _fail(self, verdict: Verdict) -> None:
+        self.verdicts.append(verdict)
         self._closed = True
 
     def _eof(self) -> None:
@@ -265,4 +265,4 @@ class ResponsePassage:
             self.messages[-1].complete = True
             self.verdicts.append("forward")
         else:
-            self._fail(BAD_RESPONSE.http)
+            self._fail(BAD_RESPONSE.http if self._body is None else "cut")
