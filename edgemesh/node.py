@@ -48,6 +48,7 @@ from edgemesh.meta.model import Metadata
 from edgemesh.meta.policy import policyFor
 from edgemesh.metrics import Metrics
 from edgemesh.process import ProcessTuning
+from edgemesh.protocols.listenat import withBacklog
 from edgemesh.protocols.mesh import Mesh
 from edgemesh.protocols.registry import find
 from edgemesh.protocols.sweep import Sweep
@@ -297,6 +298,7 @@ def makeNode(config: Config, reactor: Any, reread: Callable[[], Config]) -> Node
 
 
 def _listenAt(reactor: Any, where: str) -> IStreamServerEndpoint:
+    where = withBacklog(where)
     endpoint: IStreamServerEndpoint = serverFromString(reactor, where)  # type: ignore[no-untyped-call]
     return endpoint
 

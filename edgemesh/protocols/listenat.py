@@ -20,6 +20,10 @@ _NAMED = re.compile(r"(?s)((?:[^=\\]|\\.)*)=(.*)")
 _KIND = re.compile(r"[a-z][a-z0-9]*")
 _ANYWHERE = ("", "0.0.0.0", "::")
 
+#: How many callers may wait to be accepted; the system may allow fewer.  Twisted's own 50 are
+#: soon full when many come at once, and who finds no room tries again a second later.
+BACKLOG = 1024
+
 _TCP = "tcp:PORT or tcp:PORT:interface=ADDRESS, with PORT from 0 to 65535"
 _UNIX = "unix:PATH"
 
@@ -70,6 +74,13 @@ def listenAt(text: str) -> ListenAt:
     if kind == "unix":
         return _unix(positional, named)
     return ListenAt(kind, text)
+
+
+def withBacklog(text: str) -> str:
+    """The same endpoint string, with room for many callers at once unless it says for how many."""
+    if listenAt(text).kind not in ("tcp", "unix") or ":backlog=" in text:
+        return text
+    return f"{text}:backlog={BACKLOG}"
 
 
 def _plain(text: str) -> str:

@@ -8,7 +8,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from edgemesh.protocols.listenat import ListenAt, listenAt
+from edgemesh.protocols.listenat import BACKLOG, ListenAt, listenAt, withBacklog
 
 
 class ListenAtTests(SynchronousTestCase):
@@ -56,6 +56,21 @@ class ListenAtTests(SynchronousTestCase):
             "tcp:80\\",
         ):
             self.assertRaises(ValueError, listenAt, text)
+
+    def test_backlog(self) -> None:
+        """Many callers may come at once, unless the configuration says for how many to wait."""
+        self.assertEqual(
+            [
+                withBacklog(text)
+                for text in ("tcp:80", "unix:a", "tcp:80:backlog=5", "systemd:index=0")
+            ],
+            [
+                f"tcp:80:backlog={BACKLOG}",
+                f"unix:a:backlog={BACKLOG}",
+                "tcp:80:backlog=5",
+                "systemd:index=0",
+            ],
+        )
 
     def test_clashes(self) -> None:
         """Two cannot listen at one place; port 0 is always another one."""
