@@ -4,8 +4,9 @@ What every call of an HTTP caller goes through: decide, connect, try again, repo
 
 A call may go to another endpoint once, when it never left or when repeating it
 does no harm, while nothing of an answer has been forwarded.  When a kept connection
-turns out to be dead, a fresh one to the same endpoint comes first.  Nothing is sent
-more than twice.  Whatever happens, the path learns of the end exactly once.
+turns out to be dead, a fresh one to the same endpoint comes first; that is no second
+try, because the endpoint may never have seen the request.  So nothing is sent more
+than three times.  Whatever happens, the path learns of the end exactly once.
 
 Knows no answer's bytes; those are its subclasses' business.
 """
@@ -28,6 +29,9 @@ from edgemesh.wire.http1 import RequestHead
 
 if TYPE_CHECKING:
     from edgemesh.protocols.http.server import HTTPServer
+
+#: Over a kept connection, over a fresh one, to another endpoint.
+MOST_SENDS = 3
 
 
 @implementer(IUpstreamWaiter)
@@ -138,16 +142,7 @@ class Call:
         if self._server.exchange is self:
             self._tryAgain(failure, detail)
 
-    # -- deciding, trying again -------------------------------------------------
-
-    def _decide(self) -> bool:
-        """Pass the chain; False when it refused and the caller knows."""
-        try:
-            self._server.mesh.path.decide(self.invocation, self.invocation.started)
-        except Refused as refusal:
-            self._refuse(refusal)
-            return False
-        return True
+    # -- trying again ----------------------------------------------------------
 
     def _setDeadline(self, now: float) -> None:
         route = self.invocation.route
@@ -164,7 +159,7 @@ class Call:
 
     def _tryAgain(self, failure: Failure, detail: str) -> None:
         """Nothing of an answer was forwarded: send once more where that is safe."""
-        if self._sends == 0 or (self._sends == 1 and self._head.retryable):
+        if self._sends == 0 or (self._sends < MOST_SENDS and self._head.retryable):
             refusal = self._pickAnother(failure)
             if refusal is None:
                 self._open()

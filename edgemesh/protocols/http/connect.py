@@ -42,13 +42,20 @@ class Connect(Call):
     def begin(self, body: bytes, whole: bool) -> None:
         self._bodyWhole = whole
         self._received += len(body)
-        if not self._server.accepted.proxy or self._client is None:
-            self._refuse(Refused(METHOD_REFUSED))
-        elif self._head.body != 0:
-            self._refuse(Refused(BAD_REQUEST))
-        elif self._decide():
+        try:
+            self._check()
+            self._server.mesh.path.decide(self.invocation, self.invocation.started)
+        except Refused as refusal:
+            self._refuse(refusal)
+        else:
             self._setDeadline(self.invocation.started)
             self._open()
+
+    def _check(self) -> None:
+        if not self._server.accepted.proxy or self._client is None:
+            raise Refused(METHOD_REFUSED)
+        if self._head.body != 0:
+            raise Refused(BAD_REQUEST)
 
     def opened(self, upstream: IProtocol) -> None:
         transport = upstream.transport  # type: ignore[attr-defined]

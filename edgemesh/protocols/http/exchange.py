@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IProtocol
 
-from edgemesh.errors import BAD_RESPONSE, Failure
+from edgemesh.errors import BAD_RESPONSE, Failure, Refused
 from edgemesh.invocation import Invocation
 from edgemesh.protocols.http.answers import CLOSE, KEEP_ALIVE, UPGRADED
-from edgemesh.protocols.http.call import Call
+from edgemesh.protocols.http.call import MOST_SENDS, Call
 from edgemesh.protocols.http.upstream import HTTPUpstream
 from edgemesh.wire.http1 import CHUNKED, UNTIL_CLOSE, RequestHead, ResponseHead
 
@@ -58,27 +58,29 @@ class Exchange(Call):
     def begin(self, body: bytes, whole: bool) -> None:
         self._bodyWhole = whole
         self._received += len(body)
-        if not self._decide():
-            return
-        first = self._requestHead()
-        self._first = first + body if body else first
-        self._setDeadline(self.invocation.started)
-        self._open()
         server = self._server
+        invocation = self.invocation
+        try:
+            server.mesh.path.decide(invocation, invocation.started)
+        except Refused as refusal:
+            self._refuse(refusal)
+            return
+        head = self._head
+        first = head.forward(server.insert, b"") if head.minor and head.host else self._oldHead()
+        self._first = first + body if body else first
+        self._setDeadline(invocation.started)
+        assert invocation.endpoint is not None
+        server.client.open(invocation.endpoint, self)
         if not whole and self._upstream is None and server.exchange is self:
             server.pause()
 
-    def _requestHead(self) -> bytes:
-        """The head as the endpoint gets it."""
-        head = self._head
-        insert = self._server.insert
-        if head.minor == 0:
-            insert = insert.replace(b"Via: 1.1 ", b"Via: 1.0 ")
-        if head.host:
-            return head.forward(insert, b"")
+    def _oldHead(self) -> bytes:
+        """The head of an HTTP/1.0 request, which may lack a Host, as the endpoint gets it."""
+        insert = self._server.insert.replace(b"Via: 1.1 ", b"Via: 1.0 ")
         route = self.invocation.route
         assert route is not None
-        return head.forward(insert, f"{route.service.name}.{route.service.namespace}".encode())
+        host = f"{route.service.name}.{route.service.namespace}"
+        return self._head.forward(insert, host.encode("ascii"))
 
     def bodyReceived(self, data: bytes, last: bool) -> None:
         self._bodyWhole = last
@@ -130,7 +132,7 @@ class Exchange(Call):
         """Pass a 1xx on, to callers that know it."""
         if not self.wantsPayload:
             # Something was forwarded: this request is not sent a second time.
-            self._sends = 2
+            self._sends = MOST_SENDS
             self._write(head.forward(b""))
 
     def answer(self, head: ResponseHead, body: bytes, last: bool) -> None:
@@ -210,12 +212,14 @@ class Exchange(Call):
             self._tryAgain(failure, detail)
 
     def _open(self) -> None:
+        endpoint = self.invocation.endpoint
+        assert endpoint is not None
+        client = self._server.client
         if self._sends == 0:
-            super()._open()
-            return
-        # The last chance is not for a kept connection, which may be dead as well.
-        assert self.invocation.endpoint is not None
-        self._server.client.dial(self.invocation.endpoint, self)
+            client.open(endpoint, self)
+        else:
+            # The last chance is not for a kept connection, which may be dead as well.
+            client.dial(endpoint, self)
 
     def _drop(self) -> None:
         upstream, self._upstream = self._upstream, None

@@ -206,8 +206,10 @@ class HTTPServer(Connection):
         self.linger()
 
     def next(self) -> None:
-        self._callOver()
-        self.deadline = self.mesh.seconds() + self.mesh.limits.keepAlive
+        self.exchange = None
+        mesh = self.mesh
+        mesh.requests.unwatch(self)
+        self.deadline = mesh.seconds() + mesh.limits.keepAlive
         if self._full:
             self.state = FULL
             return
@@ -216,5 +218,5 @@ class HTTPServer(Connection):
         if self._pending:
             if not self._parsing:
                 self._readHeads()
-        elif self.mesh.draining:
+        elif mesh.draining:
             self.close()
