@@ -14,6 +14,7 @@ from edgemesh.protocols.http.connection import ANSWER
 from edgemesh.protocols.http.plugin import HTTP
 from edgemesh.testing import Ladder, Wire
 from tests.conformance.corpus import Vector
+from tests.conformance.oracles import Disagreement
 from tests.conformance.passage import Forwarded
 
 _FINE = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -35,11 +36,6 @@ class Heard:
     rest: bytes = b""
     answers: bytes = b""
     reset: bool = False
-
-    @property
-    def statuses(self) -> list[int]:
-        """The status of each answer."""
-        return [int(status) for status in _STATUS.findall(self.answers)]
 
 
 class _Asking:
@@ -94,6 +90,11 @@ def answer(vector: Vector, segments: Iterable[bytes]) -> Heard:
     return Heard(answers=ladder.hear(app), reset=app.fake.reset)
 
 
+def statuses(answers: bytes) -> list[int]:
+    """The status of each answer, none of which has a body that looks like one."""
+    return [int(status) for status in _STATUS.findall(answers)]
+
+
 def asSent(messages: Iterable[Forwarded], data: Iterable[bytes]) -> list[Forwarded]:
     """The messages with the bytes that were really sent."""
     return [_withBytes(message, sent) for message, sent in zip(messages, data, strict=True)]
@@ -103,7 +104,10 @@ def split(messages: list[Forwarded], data: bytes) -> tuple[list[Forwarded], byte
     """The same, out of one stream; and what is left of it."""
     found = []
     for message in messages:
-        size = data.index(b"\r\n\r\n") + 4 + len(message.body)
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            raise Disagreement(f"{message.head!r} is missing")
+        size = end + 4 + len(message.body)
         found.append(_withBytes(message, data[:size]))
         data = data[size:]
     return found, data

@@ -4,12 +4,20 @@ Mutations of the corpus: the same ones at every run.
 Each begins with one message of the corpus, often spliced with another one, and
 changes it in one to four places, mostly where it hurts: line ends, colons, digits,
 the fields that say how long a message is.
+
+``EDGEMESH_MUTATIONS`` says how many there are; the default is a tenth of what
+continuous integration takes, so that it costs a few seconds.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
+
+from tests.conformance.corpus import Vector
+
+COUNT = int(os.environ.get("EDGEMESH_MUTATIONS", "20000"))
 
 _BYTES = (
     b'\r \n \r\n \r\n\r\n \n\n \r\r\n \0 \t \x0b \x0c \x7f \x85 \xa0 \xff : :: ; , = " \\ / ? # @ *'
@@ -44,6 +52,12 @@ _LINES = (
 HOSTILE = (*_BYTES.split(b" "), *_WORDS.split(b" "), *_LINES)
 #: Longer seeds would spend the time on copying.
 _LONGEST = 600
+
+
+def weighted(vectors: Sequence[Vector]) -> list[bytes]:
+    """Seeds; what goes on as it is comes five times, or hardly anything would."""
+    valid = [vector.data for vector in vectors if set(vector.expect) <= {"forward", "interim"}]
+    return [vector.data for vector in vectors] + 4 * valid
 
 
 def mutations(seeds: Sequence[bytes], count: int, seed: int) -> Iterator[bytes]:

@@ -1,22 +1,15 @@
-"""
-A great many messages that nobody wrote: refused, or read alike by everybody.
+"""A great many messages that nobody wrote: refused, or read alike by everybody."""
 
-``EDGEMESH_MUTATIONS`` says how many; the default is a tenth of what continuous
-integration takes, so that it costs a few seconds.
-"""
-
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.conformance.corpus import Vector, requests, responses
+from tests.conformance.corpus import requests, responses
 from tests.conformance.judging import judgeRequests, judgeResponses
-from tests.conformance.mutations import mutations
+from tests.conformance.mutations import COUNT, mutations, weighted
 from tests.conformance.oracles import Disagreement
 from tests.conformance.passage import Forwarded, RequestPassage, ResponsePassage, whole
 
-COUNT = int(os.environ.get("EDGEMESH_MUTATIONS", "20000"))
 #: A quarter are answers.
 _ANSWERS = COUNT // 4
 _SHOWN = 10
@@ -42,12 +35,6 @@ def answer(method: bytes, caller: int) -> Callable[[bytes], Judged]:
     return judge
 
 
-def seeds(vectors: Sequence[Vector]) -> list[bytes]:
-    """The corpus; what goes on as it is comes five times, or hardly anything would."""
-    valid = [vector.data for vector in vectors if set(vector.expect) <= {"forward", "interim"}]
-    return [vector.data for vector in vectors] + 4 * valid
-
-
 class MutationTests(SynchronousTestCase):
     """Mutations of the corpus."""
 
@@ -66,22 +53,22 @@ class MutationTests(SynchronousTestCase):
 
     def test_requests(self) -> None:
         """Whatever a caller sends, nobody behind the mesh reads it differently."""
-        self.agreement(mutations(seeds(requests()), COUNT - _ANSWERS, 1), request)
+        self.agreement(mutations(weighted(requests()), COUNT - _ANSWERS, 1), request)
 
     def test_answers(self) -> None:
         """Whatever an endpoint answers, no caller reads it differently."""
-        self.agreement(mutations(seeds(responses()), _ANSWERS // 2, 2), answer(b"GET", 1))
+        self.agreement(mutations(weighted(responses()), _ANSWERS // 2, 2), answer(b"GET", 1))
 
     def test_answersToHead(self) -> None:
         """Neither when it answers HEAD."""
-        self.agreement(mutations(seeds(responses()), _ANSWERS // 4, 3), answer(b"HEAD", 1))
+        self.agreement(mutations(weighted(responses()), _ANSWERS // 4, 3), answer(b"HEAD", 1))
 
     def test_answersToOldCallers(self) -> None:
         """Nor when the caller speaks HTTP/1.0."""
-        self.agreement(mutations(seeds(responses()), _ANSWERS // 4, 4), answer(b"GET", 0))
+        self.agreement(mutations(weighted(responses()), _ANSWERS // 4, 4), answer(b"GET", 0))
 
     def test_sameEveryTime(self) -> None:
         """A mutation that was found wrong once is there again."""
-        once, again = (list(mutations(seeds(requests()), 200, 1)) for _ in range(2))
+        once, again = (list(mutations(weighted(requests()), 200, 1)) for _ in range(2))
         self.assertEqual(once, again)
         self.assertGreater(len(set(once)), 190)
