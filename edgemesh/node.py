@@ -226,8 +226,11 @@ class Node(MultiService):
 
     def _apply(self, metadata: Metadata) -> None:
         routes = self._table.apply(metadata, partial(policyFor, self._config.policies))
-        for chain in (self._outbound, self._deliver, self._inbound):
-            chain.apply(routes, metadata)
+        chains = (self._outbound, self._deliver, self._inbound)
+        # All or none: a call passes two of them, and both have to know its service port.
+        composed = [chain.compose(routes, metadata) for chain in chains]
+        for chain, composition in zip(chains, composed, strict=True):
+            chain.use(composition)
         for path in (self._outboundPath, self._deliveryPath):
             path.retain(routes)
         known = list(self._table.liveEndpoints())
@@ -237,18 +240,18 @@ class Node(MultiService):
     def reload(self) -> None:
         """Read configuration and metadata again; what is wrong changes nothing."""
         try:
-            config = self._reread()
+            wanted = self._reread()
+            config = _withLiveKeys(self._config, wanted)
             outbound, inbound = self._handlers(config)
         except ConfigurationError as mistake:
             self.log.warn("not reloaded: {mistake}", mistake=mistake)
             return
-        changed = changedKeys(self._config, config)
-        for key in sorted(changed - LIVE_KEYS):
+        for key in sorted(changedKeys(config, wanted)):
             self.log.warn("{key} has changed: this needs a restart", key=key)
         self._outbound.useHandlers(outbound)
         self._inbound.useHandlers(inbound)
         self._deliver.useHandlers(_delivering(outbound))
-        self._config = _withLiveKeys(self._config, config)
+        self._config = config
         if self._accessLog is not None:
             self._accessLog.reopen()
         self._source.reload()

@@ -12,6 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.config import load
 from edgemesh.errors import ConfigurationError
+from edgemesh.handlers.qps import QPSHandler
+from edgemesh.interfaces import Side
 from edgemesh.node import makeNode
 
 SERVICE = {
@@ -282,6 +284,38 @@ class ReloadTests(NodeTestCase):
         node.reload()
         self.assertTrue(self.logged("{key} has changed: this needs a restart"))
         self.assertEqual(node.view.node, "edge-1")
+
+    def test_nameSpace(self):
+        """What needs a restart takes no effect before it, wherever it is used."""
+        node = self.started()
+        self.config = self.configured(namespace="prod", clusterDomain="mesh.example")
+        node.reload()
+        caller = self.connected(18081)
+        caller.protocol.dataReceived(REQUEST)
+        self.answerNext()
+        self.assertEqual(caller.value(), ANSWER)
+
+    def test_handlerThatCannotCompose(self):
+        """When a stranger's handler fails at a change, calls go on as they did before."""
+        node = self.started()
+
+        def compose(self, route, side, former):
+            if side is Side.INBOUND:
+                raise ZeroDivisionError("a stranger's defect")
+
+        self.patch(QPSHandler, "compose", compose)
+        endpoints = {**ENDPOINTS, "metadata": {"name": "new"}}
+        (self.manifests / "new.json").write_text(json.dumps(endpoints))
+        service = {**SERVICE, "metadata": {"name": "new"}}
+        (self.manifests / "new-service.json").write_text(json.dumps(service))
+        node.reload()
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+        for name, status in ((b"web", b"200 OK"), (b"new", b"404 Not Found")):
+            caller = self.connected(18081)
+            caller.protocol.dataReceived(REQUEST.replace(b"web", name))
+            if name == b"web":
+                self.answerNext()
+            self.assertIn(status, caller.value())
 
     def test_services(self):
         """The folder is read again at once."""

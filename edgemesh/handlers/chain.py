@@ -26,6 +26,7 @@ refused as ``INTERNAL``, and what others took is given back all the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from twisted.logger import Logger
 
@@ -40,6 +41,21 @@ _Stages = tuple[IStage, ...]
 log = Logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """
+    What one chain consists of for every service port.
+
+    :ivar stages: in order, by port key.
+    :ivar byHandler: the same stages, by port key and the handler's name.
+    :ivar find: the router's look-up; None without a router.
+    """
+
+    stages: dict[str, _Stages]
+    byHandler: dict[tuple[str, str], IStage]
+    find: Callable[[Invocation], Route] | None
+
+
 class Chain:
     """
     One direction's handlers, composed for every service port.
@@ -52,9 +68,7 @@ class Chain:
     def __init__(self, side: Side, handlers: Sequence[IHandler]) -> None:
         self.side = side
         self._handlers: tuple[IHandler, ...] = ()
-        self._composed: dict[str, _Stages] = {}
-        self._byHandler: dict[tuple[str, str], IStage] = {}
-        self._find: Callable[[Invocation], Route] | None = None
+        self.use(Composition({}, {}, None))
         self.useHandlers(handlers)
 
     def useHandlers(self, handlers: Sequence[IHandler]) -> None:
@@ -69,10 +83,15 @@ class Chain:
         self._handlers = tuple(handlers)
 
     def apply(self, routes: Mapping[str, Route], metadata: Metadata) -> None:
+        """Compose again, with immediate effect; see :meth:`compose`."""
+        self.use(self.compose(routes, metadata))
+
+    def compose(self, routes: Mapping[str, Route], metadata: Metadata) -> Composition:
         """
         Compose again for these service ports; stages of what still exists keep their state.
 
-        A handler that fails here leaves the former composition in force.
+        Nothing is in force before :meth:`use`, so a handler that fails here leaves
+        the former composition as it was.
         """
         byHandler: dict[tuple[str, str], IStage] = {}
         composed: dict[str, _Stages] = {}
@@ -88,7 +107,13 @@ class Chain:
         find = None
         if self._handlers and IRouter.providedBy(self._handlers[0]):
             find = self._handlers[0].index(routes, metadata)
-        self._composed, self._byHandler, self._find = composed, byHandler, find
+        return Composition(composed, byHandler, find)
+
+    def use(self, composition: Composition) -> None:
+        """Put a composition in force: the very next call passes it."""
+        self._composed = composition.stages
+        self._byHandler = composition.byHandler
+        self._find = composition.find
 
     def stagesOf(self, key: str) -> _Stages:
         """The stages of one service port, in order; for ``/chain``."""
