@@ -22,7 +22,7 @@ from __future__ import annotations
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from edgemesh.errors import CIRCUIT_OPEN, ISOLATED, LocalProtocolError, Refused
+from edgemesh.errors import CIRCUIT_OPEN, ISOLATED, NO_ENDPOINT, LocalProtocolError, Refused
 from edgemesh.handlers.circuit import CLOSED, Circuit, refusal
 from edgemesh.handlers.routes import LiveEndpoint, Route
 from edgemesh.interfaces import IHandler, IStage, Side
@@ -105,12 +105,17 @@ class BizKeeperStage:
 
     def _circuitOf(self, invocation: Invocation) -> Circuit:
         """The circuit of a call whose endpoint has none of its own here."""
-        if self.circuit is None:
-            raise LocalProtocolError(
-                f"bizkeeper guards endpoints of {self._key}; "
-                f"{invocation.endpoint!r} was not picked among them"
+        if self.circuit is not None:
+            return self.circuit
+        if invocation.endpoint is None:
+            # The order of handlers is the user's: no defect of ours to log for each call.
+            raise Refused(
+                NO_ENDPOINT, f"{self._key}: no handler before bizkeeper picks an endpoint"
             )
-        return self.circuit
+        raise LocalProtocolError(
+            f"bizkeeper guards endpoints of {self._key}; "
+            f"{invocation.endpoint!r} was not picked among them"
+        )
 
     def _leave(self, invocation: Invocation, success: bool | None, now: float) -> None:
         if self._answered and invocation in self._answered:

@@ -12,10 +12,10 @@ service and picks an endpoint of this node.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from edgemesh.errors import Failure, Refused
-from edgemesh.handlers.chain import Chain, endAttempt, release, settle
+from edgemesh.handlers.chain import Chain, endAttempt, noEndpoint, release, settle
 from edgemesh.handlers.routes import Route
 from edgemesh.invocation import Destination, Invocation, Outcome
 
@@ -93,6 +93,8 @@ class CallPath:
         first = self.first
         first.find(invocation)
         invocation.stages = first.decide(invocation, now)
+        if invocation.endpoint is None:
+            self._nobodyPicked(invocation, now)
         invocation.attempts = 1
         if invocation.destination is _LOCAL:
             try:
@@ -107,6 +109,12 @@ class CallPath:
         if budget is None:
             budget = self._budgets[route.key] = RetryBudget(now)
         budget.called()
+
+    def _nobodyPicked(self, invocation: Invocation, now: float) -> NoReturn:
+        """The configured chain has no LB, nor anything in its place."""
+        self.release(invocation, now)
+        assert invocation.route is not None
+        raise noEndpoint(invocation.route, "no handler of the chain picks an endpoint")
 
     def mayRetry(self, invocation: Invocation, now: float) -> bool:
         """Whether policy and budget let this call be tried once more; takes from the budget."""

@@ -10,6 +10,7 @@ from edgemesh.errors import (
     CONNECT_FAILED,
     DRAINING,
     ISOLATED,
+    NO_ENDPOINT,
     RATE_LIMITED,
     UPSTREAM_RESET,
     UPSTREAM_TIMEOUT,
@@ -115,9 +116,17 @@ class ScopeTests(SynchronousTestCase):
         self.assertIs(keeper.stage.circuit.state, State.OPEN)
 
     def test_withoutPick(self) -> None:
-        """A chain where nobody picks before the Biz keeper is a mistake that shows."""
+        """In a chain where nobody picks before the Biz keeper calls are refused, and learn why."""
         keeper = Keeper()
-        problem = self.assertRaises(LocalProtocolError, keeper.stage.decide, call(), 1.0)
+        refusal = self.assertRaises(Refused, keeper.stage.decide, call(), 1.0)
+        self.assertIs(refusal.failure, NO_ENDPOINT)
+        self.assertIn("web.default:80: no handler before bizkeeper", refusal.detail)
+
+    def test_strangersPick(self) -> None:
+        """An endpoint of another Service is a defect of whoever picked it."""
+        keeper, stray = Keeper(), call()
+        [stray.endpoint] = World(endpoints(1)).route.endpoints
+        problem = self.assertRaises(LocalProtocolError, keeper.stage.decide, stray, 1.0)
         self.assertIn("web.default:80", str(problem))
 
 

@@ -89,6 +89,16 @@ class CallPathTests(SynchronousTestCase):
         for _ in range(3):
             self.assertEqual(node.decided().inboundStages, ())
 
+    def test_nobodyPicks(self) -> None:
+        """Without LB in the chain a call is refused for want of an endpoint, and keeps no token."""
+        node = Node(*endpoints(1), qps={"outbound": {"limit": 0.001}})
+        for handlers in ([QPSHandler()], [QPSHandler(), BizKeeperHandler()]):
+            node.outbound = node.path.first = node.world.chain(*handlers)
+            for _ in range(2):
+                refusal = self.assertRaises(Refused, node.decided)
+                self.assertIs(refusal.failure, NO_ENDPOINT)
+                self.assertIn("picks an endpoint", refusal.detail)
+
     def test_inboundRefusal(self) -> None:
         """What the inbound chain refuses costs nothing of the outbound limit."""
         node = Node(
