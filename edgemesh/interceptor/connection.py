@@ -265,7 +265,8 @@ class Intercepted:
     def _serve(self, name: str) -> None:
         recognition = self._recognition
         early = self._early.take(name) if self._early is not None else None
-        accepted = Accepted(recognition.mesh, self._asked, self._proxy, self._caller, early)
+        began = self._since if self._seen else 0.0
+        accepted = Accepted(recognition.mesh, self._asked, self._proxy, self._caller, early, began)
         server = recognition.protocols[name].server(accepted)
         handOver(self.transport, server, self._seen)
 

@@ -142,18 +142,26 @@ class Accepted:
     :ivar proxy: the listener is an explicit HTTP proxy.
     :ivar caller: the peer's IP address.
     :ivar early: an upstream connection that is open already, or None.
+    :ivar began: clock reading when the caller's first byte came; 0 when none has.
     """
 
-    __slots__ = ("asked", "caller", "early", "mesh", "proxy")
+    __slots__ = ("asked", "began", "caller", "early", "mesh", "proxy")
 
     def __init__(
-        self, mesh: Mesh, asked: str, proxy: bool, caller: str, early: Early | None = None
+        self,
+        mesh: Mesh,
+        asked: str,
+        proxy: bool,
+        caller: str,
+        early: Early | None = None,
+        began: float = 0.0,
     ) -> None:
         self.mesh = mesh
         self.asked = asked
         self.proxy = proxy
         self.caller = caller
         self.early = early
+        self.began = began
 
 
 def handOver(transport: ITransport, protocol: IProtocol, seen: bytes) -> None:

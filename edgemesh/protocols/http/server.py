@@ -157,7 +157,9 @@ class HTTPServer(Connection):
         """Part of a head is here; the rest must come in time, however it trickles."""
         if self.state is IDLE:
             self.state = HEAD
-            self.deadline = self.mesh.seconds() + self.mesh.limits.headerTimeout
+            # The time that recognising the protocol took counts as well.
+            began = self.accepted.began or self.mesh.seconds()
+            self.deadline = began + self.mesh.limits.headerTimeout
             self.mesh.requests.watch(self)
 
     def _takeBody(self, head: RequestHead, rest: bytes) -> bytes:
@@ -207,6 +209,7 @@ class HTTPServer(Connection):
 
     def next(self) -> None:
         self.exchange = None
+        self.accepted.began = 0.0
         mesh = self.mesh
         mesh.requests.unwatch(self)
         self.deadline = mesh.seconds() + mesh.limits.keepAlive

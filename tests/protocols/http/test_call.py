@@ -385,6 +385,7 @@ class Calls(RuleBasedStateMachine):
         self.ladder.loop.turn()
         for wire in self.callers + self.endpoints:
             wire.ends()
+        self.ladder.after(20.0)
         while self.ladder.loop.dialled:
             self.ladder.refuses()
         self.ladder.after(20.0)

@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgemesh.meta.policy import QPS, Limit, Policy
+from edgemesh.protocols.http.plugin import HTTP
 from edgemesh.protocols.limits import Limits
+from edgemesh.protocols.mesh import Accepted
+from edgemesh.testing.ladder import KEY
 from tests.protocols.http.talks import GET, OK, POST, Talk
 
 CHUNKS = b"4;a=b\r\nbody\r\n0\r\nX-Sum: 1\r\n\r\n"
@@ -175,6 +178,28 @@ class HeadTests(Talk):
         self.say(self.app, b"/")
         self.ladder.after(0.3)
         self.assertAnswered("HT", 408)
+
+    def test_slowFromTheStart(self) -> None:
+        """The time counts from the first byte, also while nobody knew that it is HTTP."""
+        self.ladder.after(8.0)
+        accepted = Accepted(self.ladder.mesh, KEY, False, "10.0.0.9", None, 2.0)
+        self.app = self.ladder.loop.accept(HTTP.server(accepted))
+        self.say(self.app, b"GET / HTTP/1.1\r\n")
+        self.ladder.after(3.9)
+        self.assertEqual(self.hear(self.app), b"")
+        self.ladder.after(0.2)
+        self.assertAnswered("HT", 408)
+
+    def test_slowAfterQuick(self) -> None:
+        """The second request has its own time, however long ago the first one began."""
+        accepted = Accepted(self.ladder.mesh, KEY, False, "10.0.0.9", None, 0.5)
+        self.app = self.ladder.loop.accept(HTTP.server(accepted))
+        self.say(self.sent(GET), OK)
+        self.hear(self.app)
+        self.ladder.after(60.0)
+        self.say(self.app, GET[:-2])
+        self.ladder.after(9.0)
+        self.assertEqual(self.hear(self.app), b"")
 
     def test_slowAfterAnswer(self) -> None:
         """The same goes for the second request on a connection."""
