@@ -10,6 +10,7 @@ from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure as Reason
 from twisted.trial.unittest import SynchronousTestCase
 
+from edgemesh.admin.health import readiness
 from edgemesh.config import load
 from edgemesh.errors import ConfigurationError
 from edgemesh.handlers.qps import QPSHandler
@@ -158,6 +159,18 @@ class CompositionTests(NodeTestCase):
         self.assertEqual(self.reactor.tcpServers, [])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertFalse(node.view.source.ready())
+
+    def test_readiness(self):
+        """A node whose listeners do not listen is not ready, and says which."""
+        node = self.makeNode()
+        proxy = "listener proxy (tcp:18081:interface=127.0.0.1)"
+        self.assertIn(f"[-]{proxy}: not up", map(str, readiness(node.view)))
+        node.startService()
+        self.assertIn(f"[+]{proxy} ok", map(str, readiness(node.view)))
+        stopped = node.stopService()
+        self.assertIn(f"[-]{proxy}: not up", map(str, readiness(node.view)))
+        self.reactor.pump([0.1] * 3)
+        self.successResultOf(stopped)
 
     def test_accessLogOnlyWhenConfigured(self):
         """No access log is kept unless a file is named."""

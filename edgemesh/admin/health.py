@@ -41,7 +41,7 @@ def readiness(view: NodeView) -> list[Check]:
     """
     checks = [_check(view.source.ready(), "metadata", "the first value is missing")]
     for listener in view.listeners:
-        checks.append(_check(listener.address is not None, f"listener {listener.name}", "not up"))
+        checks.append(_check(listener.address != "", f"listener {listener.name}", "not up"))
     checks.append(_check(not view.draining(), "shutdown", "the node drains"))
     for name, problem in sorted(view.source.problems().items()):
         checks.append(Check(Mark.NOTICE, _oneLine(f"{name}: {problem}")))

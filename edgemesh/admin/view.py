@@ -26,8 +26,8 @@ class ListenerView(Protocol):
         """What it stands for, for example ``web.default:80``."""
 
     @property
-    def address(self) -> object:
-        """Where it listens; None while it does not."""
+    def address(self) -> str:
+        """Where it listens; empty while it does not."""
 
 
 @dataclass(frozen=True, slots=True)

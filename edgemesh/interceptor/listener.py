@@ -9,6 +9,7 @@ them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -123,5 +124,6 @@ def _stopListening(port: IListeningPort | None) -> Any:
 def _readable(where: Any) -> str:
     host = getattr(where, "host", None)
     if host is None:
-        return str(getattr(where, "name", where))
+        name = getattr(where, "name", None)
+        return str(where) if name is None else os.fsdecode(name)
     return f"[{host}]:{where.port}" if ":" in host else f"{host}:{where.port}"

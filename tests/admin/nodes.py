@@ -119,7 +119,7 @@ class FixedListener:
     """A listener that is up, or not."""
 
     name: str
-    address: object = None
+    address: str = ""
 
 
 @dataclass

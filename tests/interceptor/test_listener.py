@@ -79,7 +79,7 @@ class ListenerTests(SynchronousTestCase):
         """Addresses are written as people write them."""
         for where, text in (
             (IPv4Address("TCP", "::1", 80), "[::1]:80"),
-            (UNIXAddress(b"/run/mesh"), str(b"/run/mesh")),
+            (UNIXAddress(b"/run/mesh"), "/run/mesh"),
         ):
             listener = self.make(succeed(FakePort(where)))
             listener.startService()
