@@ -248,17 +248,27 @@ class KeptConnectionTests(Talk):
         self.assertEqual(self.hear(self.app), OK)
         self.assertEqual(self.ladder.inFlight, 0)
 
-    def test_twiceAtMost(self) -> None:
-        """Nothing is sent a third time."""
-        (old,) = self.kept(endpoints=3)
+    def test_endpointDying(self) -> None:
+        """An endpoint that still takes a connection while it dies is left for another one."""
+        one, _ = self.kept(endpoints=2, count=2)
         self.app.says(GET)
+        one.breaks()
         self.ladder.loop.turn()
-        if not old.heard:
-            self.ladder.end(self.ladder.accepts())
-            self.ladder.end(self.ladder.accepts())
-        else:
-            self.ladder.end(old)
-            self.ladder.end(self.ladder.accepts())
+        self.ladder.end(self.ladder.accepts())
+        last = self.ladder.accepts()
+        self.assertEqual(self.hear(last), GET)
+        self.say(last, OK)
+        self.assertEqual(self.hear(self.app), OK)
+        self.assertEqual(self.ladder.inFlight, 0)
+
+    def test_thriceAtMost(self) -> None:
+        """Nothing is sent a fourth time."""
+        one, _, _ = self.kept(endpoints=3, count=3)
+        self.app.says(GET)
+        one.breaks()
+        self.ladder.loop.turn()
+        self.ladder.end(self.ladder.accepts())
+        self.ladder.end(self.ladder.accepts())
         self.assertAnswered("UX", 502)
         self.assertEqual(self.ladder.loop.dialled, [])
 
