@@ -20,10 +20,11 @@ from enum import Enum
 from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, ITransport
+from twisted.logger import Logger
 from twisted.python.failure import Failure as Reason
 from zope.interface import implementer
 
-from edgemesh.errors import CALLER_GONE, DRAINING, Failure, Refused
+from edgemesh.errors import CALLER_GONE, DRAINING, INTERNAL, Failure, Refused
 from edgemesh.interfaces import IUpstreamWaiter
 from edgemesh.invocation import Invocation, Outcome
 from edgemesh.protocols.mesh import Accepted
@@ -53,6 +54,7 @@ class TCPServer:
 
     __slots__ = ("_accepted", "_inspect", "_relay", "_seen", "_state", "invocation", "transport")
 
+    log = Logger()
     transport: Any
     _relay: Relay
 
@@ -158,9 +160,15 @@ class TCPServer:
 
     def _begin(self, upstream: ITransport, said: bytes) -> None:
         accepted, invocation = self._accepted, self.invocation
+        try:
+            inspector = self._inspect(invocation) if self._inspect is not None else None
+        except Exception:
+            self.log.failure("no inspector for {call!r}", call=invocation)
+            upstream.abortConnection()  # type: ignore[attr-defined]
+            self._refuse(INTERNAL, "the protocol's plugin has a defect")
+            return
         accepted.mesh.live.pop(self, None)
         self._state = _State.RELAYING
-        inspector = self._inspect(invocation) if self._inspect is not None else None
         seen, self._seen = self._seen, b""
         self._relay = tunnel(
             accepted.mesh, invocation, self.transport, upstream, seen, said, inspector=inspector

@@ -91,6 +91,24 @@ class TCPServerTests(SynchronousTestCase):
         self.loop.turn()
         self.assertEqual(endpoint.heard, b"ABC")
 
+    def test_brokenPlugin(self) -> None:
+        """A plugin that cannot inspect costs its caller the connection, and the mesh nothing."""
+
+        def broken(invocation: Invocation) -> Upper:
+            raise ZeroDivisionError("a stranger's defect")
+
+        early = Early(self.bench.invocation(), self.loop.accept(Protocol()), b"")
+        self.serve(b"abc", early, inspect=broken)
+        self.loop.turn()
+        dialled, self.caller = self.caller, self.loop.accept(Protocol())
+        self.serve(b"abc", inspect=broken)
+        endpoint = self.loop.dialled[0].succeed()
+        self.loop.turn()
+        for transport in (early.transport, dialled, endpoint, self.caller):
+            self.assertTrue(transport.fake.reset)
+        self.assertEqual((self.bench.path.reasons, self.bench.mesh.live), (["IE", "IE"], {}))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
     def test_refused(self) -> None:
         """A refused caller is reset at once; nothing is dialled."""
         self.bench.path.refusals = [Refused(RATE_LIMITED)]
