@@ -12,9 +12,9 @@ from edgemesh.protocols.http.resolver import HTTPResolver
 from edgemesh.protocols.mesh import Accepted
 from edgemesh.protocols.tcp.plugin import TCP
 from edgemesh.protocols.tls.plugin import TLS
+from edgemesh.testing.memory import Wire
 from tests.protocols.meshes import KEY, Bench
 from tests.wire.hellos import hellosOfOpenSSL
-from tests.wires import Wire
 
 
 class FakeServer:

@@ -9,8 +9,8 @@ from edgemesh.errors import IDLE_TIMEOUT, NO_ENDPOINT, Refused
 from edgemesh.interceptor.early import EarlyDial, Unreached
 from edgemesh.interfaces import IUpstreamWaiter
 from edgemesh.invocation import Invocation
+from edgemesh.testing.memory import Wire
 from tests.protocols.meshes import KEY, Bench
-from tests.wires import Wire
 
 
 class Caller:

@@ -14,7 +14,7 @@ from edgemesh.protocols.limits import Limits
 from edgemesh.protocols.mesh import Mesh
 from edgemesh.protocols.sweep import Sweep
 from edgemesh.protocols.tcp.client import TCPClient
-from tests.wires import Loop
+from edgemesh.testing.memory import Loop
 
 KEY = "db.default:3306"
 

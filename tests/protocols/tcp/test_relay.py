@@ -18,8 +18,8 @@ from edgemesh.errors import (
 from edgemesh.invocation import Outcome
 from edgemesh.protocols.tcp.inspecting import RefusedInStream
 from edgemesh.protocols.tcp.relay import FAREWELL, Relay, tunnel
+from edgemesh.testing.memory import Wire
 from tests.protocols.meshes import Bench
-from tests.wires import Wire
 
 
 class RelayTestCase(SynchronousTestCase):

@@ -6,7 +6,7 @@ from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.protocols.tcp.reset import resetWhenFlushed
-from tests.wires import Loop
+from edgemesh.testing.memory import Loop
 
 
 class ResetWhenFlushedTests(SynchronousTestCase):
