@@ -48,15 +48,13 @@ from edgemesh.meta.model import Metadata
 from edgemesh.meta.policy import policyFor
 from edgemesh.metrics import Metrics
 from edgemesh.process import ProcessTuning
+from edgemesh.protocols.draining import drain
 from edgemesh.protocols.listenat import withBacklog
 from edgemesh.protocols.mesh import Mesh
 from edgemesh.protocols.registry import find
 from edgemesh.protocols.sweep import Sweep
 from edgemesh.protocols.transport import TransportServer
 from edgemesh.reload import ReloadOnHangup
-
-#: Seconds between two looks whether the last call has ended, at shutdown.
-_DRAIN_LOOK = 0.05
 
 
 class Node(MultiService):
@@ -149,7 +147,7 @@ class Node(MultiService):
                 f"{one.service or 'proxy'} ({one.listen})",
                 _listenAt(reactor, one.listen),
                 recognition,
-                partial(self._keyOf, one.service),
+                partial(self._table.keyOf, one.service, config.namespace),
                 one.proxy,
             )
             for one in config.listeners
@@ -173,7 +171,7 @@ class Node(MultiService):
             service.setServiceParent(self)
 
     def _recognition(self, mesh: Mesh, protocols: dict[str, IMeshProtocol]) -> Recognition:
-        return Recognition(mesh, self._reactor, protocols, self._protocolOf)
+        return Recognition(mesh, self._reactor, protocols, self._table.protocolOf)
 
     def _transportServer(self, name: str) -> TransportServer:
         """One protocol's incoming end, with a listener where an address is configured."""
@@ -185,27 +183,6 @@ class Node(MultiService):
             listener = Listener(f"transport server {name} ({where})", endpoint, recognition)
             self._listeners.append(listener)
         return TransportServer(name, self._inbound, listener)
-
-    # -- what a listener asks ---------------------------------------------------
-
-    def _keyOf(self, service: str) -> str:
-        """The key of the service port that a listener's ``service`` means now."""
-        if not service:
-            return ""
-        name, _, port = service.partition(":")
-        name, _, namespace = name.partition(".")
-        namespace = namespace.partition(".")[0] or self._config.namespace
-        known = self._source.metadata().services.get((namespace, name))
-        ports = known.ports if known is not None else ()
-        for one in ports:
-            if port in (str(one.port), one.name) or (not port and len(ports) == 1):
-                return f"{name}.{namespace}:{one.port}"
-        return f"{name}.{namespace}:{port}"
-
-    def _protocolOf(self, key: str) -> str:
-        """The protocol that is configured for a service port, or an empty string."""
-        route = self._table.routes.get(key)
-        return route.policy.protocol if route is not None else ""
 
     # -- changes ----------------------------------------------------------------
 
@@ -275,15 +252,7 @@ class Node(MultiService):
         mesh = self._mesh
         mesh.draining = self._delivery.draining = True
         await gatherResults([one.stopService() for one in self._listeners])
-        for server in list(mesh.live):
-            server.drain()
-        deadline = self._reactor.seconds() + self._config.limits.grace
-        while mesh.live and self._reactor.seconds() < deadline:
-            await deferLater(self._reactor, _DRAIN_LOOK)
-        if mesh.live:
-            self.log.warn("{count} connections cut off", count=len(mesh.live))
-        for server in list(mesh.live):
-            server.abort()
+        await drain(mesh.live, self._reactor, self._config.limits.grace)
         for client in mesh.clients.values():
             client.close()
         # The aborted transports end at the reactor's next turn and report their calls.

@@ -112,6 +112,7 @@ class RouteTable:
     def __init__(self, node: str) -> None:
         self._node = node
         self._live: dict[tuple[str, str, int], LiveEndpoint] = {}
+        self._services: Mapping[tuple[str, str], Service] = {}
         self.routes: dict[str, Route] = {}
 
     def apply(
@@ -139,8 +140,34 @@ class RouteTable:
             # Two slices may name the same endpoint; it has one share all the same.
             routes[key] = Route(service, port, policy, tuple(dict.fromkeys(known)))
         self._live = live
+        self._services = metadata.services
         self.routes = routes
         return routes
+
+    def keyOf(self, service: str, namespace: str) -> str:
+        """
+        The key of the service port that a listener stands for; a wrong one if there is none.
+
+        :param service: as people write it: ``web``, ``web.default:80``,
+            ``web.default.svc:http``; empty for a listener that stands for none.
+        :param namespace: the one that is meant when ``service`` names none.
+        """
+        if not service:
+            return ""
+        name, _, port = service.partition(":")
+        name, _, named = name.partition(".")
+        namespace = named.partition(".")[0] or namespace
+        known = self._services.get((namespace, name))
+        ports = known.ports if known is not None else ()
+        for one in ports:
+            if port in (str(one.port), one.name) or (not port and len(ports) == 1):
+                return portKey(namespace, name, one.port)
+        return f"{name}.{namespace}:{port}"
+
+    def protocolOf(self, key: str) -> str:
+        """The protocol that is configured for a service port, or an empty string."""
+        route = self.routes.get(key)
+        return route.policy.protocol if route is not None else ""
 
     def liveEndpoints(self) -> Iterator[LiveEndpoint]:
         """Every endpoint of every Route."""

@@ -27,6 +27,32 @@ class RouteTableTests(SynchronousTestCase):
         self.assertIs(routes["web.shop:9090"].policy, fast)
         self.assertEqual(routes["web.shop:80"].endpoints, ())
 
+    def test_spellings(self) -> None:
+        """A listener's service is found however people write it, and never guessed."""
+        table = RouteTable("here")
+        web = Service("shop", "web", (ServicePort(80, "http"), ServicePort(90, "metrics")))
+        db = Service("default", "db", (ServicePort(3306),))
+        known = Metadata({("shop", "web"): web, ("default", "db"): db})
+        table.apply(known, lambda service, port: policy())
+        for written, key in (
+            ("", ""),
+            ("web:90", "web.shop:90"),
+            ("web:metrics", "web.shop:90"),
+            ("web.shop.svc.cluster.local:80", "web.shop:80"),
+            ("web", "web.shop:"),
+            ("web:81", "web.shop:81"),
+            ("db.default", "db.default:3306"),
+            ("db", "db.shop:"),
+        ):
+            with self.subTest(service=written):
+                self.assertEqual(table.keyOf(written, "shop"), key)
+
+    def test_protocol(self) -> None:
+        """A configured protocol is known by the key; of what is unknown nothing is."""
+        world = World(protocol="redis")
+        self.assertEqual(world.table.protocolOf(KEY), "redis")
+        self.assertEqual(world.table.protocolOf("nobody.default:80"), "")
+
     def test_survivorKeepsItsState(self) -> None:
         """What is in flight to an endpoint is still known after it became unready."""
         world = World(endpoints(2))
