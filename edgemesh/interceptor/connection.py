@@ -11,6 +11,7 @@ Theory of operation.  Whoever speaks first decides::
                |        +-- endpoint speaks or ends --------------> opaque
                |        +-- caller speaks after all --> resolvers, as above; held
                |        |                               while its one dial goes on
+               |        +-- both say nothing for 1 s --> give up when others need the place
                |        +-- nobody to dial: 1 s more, then reset
                +-- caller ends without a word --------------------> opaque
 
@@ -203,6 +204,20 @@ class Intercepted:
         if self._held:
             self._leave()
             self._serve(self._held)
+        elif not self._seen:
+            self._wait = self._recognition.fruitless.wait(self._offerPlace)
+
+    def _offerPlace(self) -> None:
+        """Neither side has said anything for so long: somebody else may need the place more."""
+        self._wait = None
+        self._recognition.places.offer(self._makeRoom)
+
+    def _makeRoom(self) -> None:
+        """Wait for the caller alone, as its protocol is one where callers speak first."""
+        self._giveUp()
+        self._givePlace()
+        if not self._seen:
+            self._watch(self._recognition.mesh.limits.keepAlive)
 
     def endpointSpoke(self) -> None:
         """The server speaks first: whatever this is, it is opaque."""
@@ -287,7 +302,7 @@ class Intercepted:
     def _givePlace(self) -> None:
         if self._placed:
             self._placed = False
-            self._recognition.places.give()
+            self._recognition.places.give(self._makeRoom)
 
     def _stopWaiting(self) -> None:
         if self._wait is not None:

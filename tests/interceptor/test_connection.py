@@ -464,6 +464,48 @@ class ServerFirstTests(InterceptedTestCase):
         self.assertEqual(third.heard, b"hi")
         self.assertEqual(self.recognition.places.free, 1)
 
+    def test_boundedByUsefulness(self) -> None:
+        """Idle callers of an HTTP app do not keep others from a server that speaks first."""
+        self.make(earlyDials=2)
+        idle = [self.silent() for _ in range(3)]
+        useless = self.loop.dialled[0].succeed()
+        self.assertEqual(len(self.loop.dialled), 2)
+        self.wait(1.1)
+        self.assertTrue(useless.fake.reset)
+        self.loop.dialled[2].succeed().says(b"220 hi")
+        self.loop.turn()
+        self.assertEqual(idle[2].heard, b"220 hi")
+        idle[0].says(b"GET / HTTP/1.1\r\n")
+        self.loop.turn()
+        self.assertIsNone(self.http.servers[0].accepted.early)
+        self.assertEqual(self.recognition.places.free, 1)
+
+    def test_usefulToItself(self) -> None:
+        """While nobody else needs the place, a server that hesitates is still heard."""
+        self.make(earlyDials=1)
+        caller = self.silent()
+        endpoint = self.loop.dialled[0].succeed()
+        self.wait(30)
+        endpoint.says(b"220 hi")
+        self.loop.turn()
+        self.assertEqual(caller.heard, b"220 hi")
+        self.silent()
+        self.assertEqual(len(self.loop.dialled), 2)
+
+    def test_roomWhileInDoubt(self) -> None:
+        """Whose place was needed while it began to speak is recognised all the same."""
+        self.make(earlyDials=1)
+        caller = self.silent()
+        self.loop.dialled[0].succeed()
+        self.wait(1.1)
+        caller.says(b"GE")
+        self.loop.turn()
+        self.silent()
+        self.assertEqual(len(self.loop.dialled), 2)
+        caller.says(b"T / HTTP/1.1\r\n")
+        self.loop.turn()
+        self.assertEqual(self.http.servers[0].data, b"GET / HTTP/1.1\r\n")
+
 
 class ProxyTests(InterceptedTestCase):
     """A proxy's caller names its destination; until then there is none."""

@@ -46,6 +46,34 @@ class PlacesTests(SynchronousTestCase):
         self.places.give()
         self.assertEqual(self.called, ["a", "c"])
 
+    def test_offered(self) -> None:
+        """Who could do without its place keeps it until somebody needs it."""
+
+        def leave() -> None:
+            self.called.append("left")
+            self.places.give(leave)
+
+        a, b, c = map(self.waiting, "abc")
+        a()
+        self.places.offer(leave)
+        self.assertEqual(self.called, ["a"])
+        b()
+        self.assertEqual(self.called, ["a", "left", "b"])
+        c()
+        self.places.offer(leave)
+        self.assertEqual(self.called[3:], ["left", "c"])
+
+    def test_offerTakenBack(self) -> None:
+        """Who has given its place back is not asked to leave."""
+        a, b, c = map(self.waiting, "abc")
+        a()
+        leave = self.waiting("never")
+        self.places.offer(leave)
+        self.places.give(leave)
+        b()
+        c()
+        self.assertEqual(self.called, ["a", "b"])
+
     def test_manyRefused(self) -> None:
         """Thousands who give their place back at once do not exhaust the stack."""
 
