@@ -33,7 +33,7 @@ from edgemesh.interceptor.deadlines import Wait
 from edgemesh.interceptor.early import EarlyDial, Unreached
 from edgemesh.interceptor.recognition import OPAQUE, Recognition
 from edgemesh.invocation import Invocation
-from edgemesh.protocols.mesh import Accepted, handOver
+from edgemesh.protocols.mesh import Accepted, handOver, prepare
 from edgemesh.protocols.tcp.client import TCPClient
 
 #: Seconds for the caller to speak when nobody could be dialled.
@@ -93,7 +93,7 @@ class Intercepted:
     def connectionMade(self) -> None:
         recognition = self._recognition
         mesh = recognition.mesh
-        self.transport.setTcpNoDelay(True)
+        prepare(self.transport)
         self._since = mesh.seconds()
         known = recognition.known(self._asked)
         if known:

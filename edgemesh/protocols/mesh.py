@@ -25,10 +25,16 @@ if TYPE_CHECKING:
     from edgemesh.protocols.sweep import Sweep
 
 
+#: Bytes of one read, and bytes that may wait for a peer before its source is paused.  Both may
+#: come together, so a stalled connection holds twice this; Twisted's own 64 KiB were too much.
+BUFFER = 49_152
+
+
 class TCPStream(Protocol):
     """A connected TCP transport, as far as the protocols use it."""
 
     protocol: IProtocol
+    bufferSize: int
 
     def write(self, data: bytes) -> None: ...
     def writeSequence(self, data: Iterable[bytes]) -> None: ...
@@ -162,6 +168,12 @@ class Accepted:
         self.caller = caller
         self.early = early
         self.began = began
+
+
+def prepare(transport: TCPStream) -> None:
+    """Make a new connection, from a caller or to an endpoint, ready to be forwarded."""
+    transport.setTcpNoDelay(True)
+    transport.bufferSize = BUFFER
 
 
 def handOver(transport: ITransport, protocol: IProtocol, seen: bytes) -> None:

@@ -109,7 +109,7 @@ class ProtocolSuite(SynchronousTestCase):
         """Let one side say 4 MiB; return how much of it was read."""
         for _ in range(64):
             source.says(_PIECE)
-        for _ in range(16):
+        for _ in range(32):
             ladder.loop.turn()
         unread = sum(len(piece) for piece in source.fake.incoming if piece)
         return 64 * len(_PIECE) - unread
@@ -142,7 +142,7 @@ class ProtocolSuite(SynchronousTestCase):
         endpoint.fake.room = 0
         self.assertLessEqual(self._pour(ladder, caller), _MOST_HELD)
         endpoint.fake.room = 1 << 30
-        for _ in range(16):
+        for _ in range(32):
             ladder.loop.turn()
         self.assertGreaterEqual(len(endpoint.heard), 64 * len(_PIECE))
 
@@ -154,7 +154,7 @@ class ProtocolSuite(SynchronousTestCase):
         endpoint.says(talk.answer or b"!")
         self.assertLessEqual(self._pour(ladder, endpoint), _MOST_HELD)
         caller.fake.room = 1 << 30
-        for _ in range(16):
+        for _ in range(32):
             ladder.loop.turn()
         self.assertGreaterEqual(len(caller.heard), 64 * len(_PIECE))
 

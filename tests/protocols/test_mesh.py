@@ -3,7 +3,7 @@
 from twisted.internet.testing import AccumulatingProtocol, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from edgemesh.protocols.mesh import handOver
+from edgemesh.protocols.mesh import handOver, prepare
 
 
 class Fussy(AccumulatingProtocol):
@@ -42,3 +42,24 @@ class HandOverTests(SynchronousTestCase):
         protocol = Fussy()
         handOver(StringTransport(), protocol, b"")
         self.assertEqual(protocol.told, ["connected"])
+
+
+class Stream(StringTransport):
+    """A TCP transport, as far as it is made ready."""
+
+    bufferSize = 65_536
+    noDelay = False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self.noDelay = enabled
+
+
+class PrepareTests(SynchronousTestCase):
+    """:func:`~edgemesh.protocols.mesh.prepare`."""
+
+    def test_cost(self) -> None:
+        """One read and one buffer together leave room within 128 KiB for all the rest."""
+        transport = Stream()
+        prepare(transport)  # type: ignore[arg-type]
+        self.assertLessEqual(2 * transport.bufferSize, 96 * 1024)
+        self.assertTrue(transport.noDelay)

@@ -28,7 +28,7 @@ from twisted.python.failure import Failure as Reason
 from zope.interface import implementer
 
 from edgemesh.errors import BAD_RESPONSE, UPSTREAM_RESET, Failure, RemoteProtocolError
-from edgemesh.protocols.mesh import TCPStream
+from edgemesh.protocols.mesh import TCPStream, prepare
 from edgemesh.wire.chunked import ChunkedBody
 from edgemesh.wire.http1 import CHUNKED, UNTIL_CLOSE, ResponseHead, parseResponse
 
@@ -130,7 +130,7 @@ class HTTPUpstream:
         self.connectionMade()
 
     def connectionMade(self) -> None:
-        self.transport.setTcpNoDelay(True)
+        prepare(self.transport)
         self.transport.registerProducer(self, True)
 
     # -- what an exchange asks for ----------------------------------------------

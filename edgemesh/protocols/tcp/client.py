@@ -9,7 +9,7 @@ and the connect time-out; says no byte.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.interfaces import IAddress, IConnector, ITransport
 from twisted.internet.protocol import ClientFactory, Protocol
@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from edgemesh.errors import CONNECT_FAILED, LocalProtocolError
 from edgemesh.interfaces import ITransportClient, IUpstreamWaiter
-from edgemesh.protocols.mesh import Mesh, handOver
+from edgemesh.protocols.mesh import Mesh, TCPStream, handOver, prepare
 
 if TYPE_CHECKING:
     from edgemesh.handlers.routes import LiveEndpoint
@@ -31,7 +31,7 @@ class _Dialled(Protocol):
         self._waiter = waiter
 
     def connectionMade(self) -> None:
-        self.transport.setTcpNoDelay(True)  # type: ignore[union-attr]
+        prepare(cast("TCPStream", self.transport))
         self._waiter.opened(self)
 
     def dataReceived(self, data: bytes) -> None:

@@ -14,7 +14,7 @@ from edgemesh.testing import Ladder, Wire
 from edgemesh.testing.ladder import KEY
 from tests.protocols.http.talks import BEGUN, CHUNKED, GET, LONG, OK, Talk
 
-BIG = b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + bytes(50_000)
+BIG = b"HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n" + bytes(40_000)
 
 
 class NotReadingTests(Talk):
