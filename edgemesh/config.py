@@ -32,7 +32,9 @@ LIVE_KEYS = frozenset({"policies", "handlers"})
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 #: ``web``, ``web.default``, ``web.default.svc.cluster.local``; then ``:80``, ``:http`` or nothing.
-_SERVICE = re.compile(rf"{_LABEL}(\.{_LABEL})*(:(?P<port>{_LABEL}))?")
+_SERVICE = re.compile(
+    rf"{_LABEL}(\.{_LABEL}(\.svc(\.(?P<domain>{_LABEL}(\.{_LABEL})*))?)?)?(:(?P<port>{_LABEL}))?"
+)
 #: A key of ``policies``: everything, a service, or one port of it.
 _POLICY_KEY = re.compile(rf"\*|{_LABEL}\.{_LABEL}(:(?P<port>\d{{1,5}}))?")
 
@@ -190,10 +192,14 @@ def _faults(config: Config, place: str) -> Iterator[str]:
             yield f"{path}: expected a path, found ''"
     yield from _protocolFaults(config.protocols)
     yield from _handlerFaults(config.handlers)
-    yield from _listenerFaults(config.listeners)
+    yield from _listenerFaults(config)
     yield from _addressFaults(config)
+    for name in config.transportServers:
+        yield from _unknownProtocol(config, f"transportServers.{name}", name)
     for key, patch in config.policies.items():
         yield from _policyFaults(key, patch, place)
+        if patch.get("protocol"):
+            yield from _unknownProtocol(config, f"policies.{key}.protocol", patch["protocol"])
 
 
 def _protocolFaults(protocols: tuple[str, ...]) -> Iterator[str]:
@@ -202,6 +208,12 @@ def _protocolFaults(protocols: tuple[str, ...]) -> Iterator[str]:
     yield from _twice("protocols", protocols)
     if "tcp" in protocols[:-1]:
         yield "protocols: expected tcp last, since it takes everything, found more after it"
+
+
+def _unknownProtocol(config: Config, path: str, name: str) -> Iterator[str]:
+    if name not in config.protocols:
+        known = ", ".join(config.protocols)
+        yield f"{path}: expected one of {known}, which are the protocols, found {shown(name)}"
 
 
 def _handlerFaults(handlers: Handlers) -> Iterator[str]:
@@ -224,21 +236,28 @@ def _twice(path: str, names: tuple[str, ...]) -> Iterator[str]:
             yield f"{path}[{index}]: expected each name once, found {shown(name)} again"
 
 
-def _listenerFaults(listeners: tuple[Listener, ...]) -> Iterator[str]:
-    for index, listener in enumerate(listeners):
+def _listenerFaults(config: Config) -> Iterator[str]:
+    for index, listener in enumerate(config.listeners):
         path = f"listeners[{index}]"
         if listener.proxy == bool(listener.service):
             found = "both" if listener.proxy else "neither"
             yield f"{path}: expected either service or proxy: true, found {found}"
-        name = _SERVICE.fullmatch(listener.service)
-        if listener.service and (name is None or not _isPort(name["port"])):
+        if listener.service and not _isService(listener.service, config.clusterDomain):
             found = shown(listener.service)
             yield f"{path}.service: expected a service such as web.default:80, found {found}"
 
 
+def _isService(text: str, clusterDomain: str) -> bool:
+    """Whether this is a service as callers write it, perhaps with a port."""
+    name = _SERVICE.fullmatch(text)
+    return name is not None and name["domain"] in (None, clusterDomain) and _isPort(name["port"])
+
+
 def _isPort(text: str | None) -> bool:
-    """Whether this is a port: no text, a name, or a number that a port can have."""
-    return text is None or not text.isdecimal() or 1 <= int(text) <= 65_535
+    """Whether this is a port: no text, a name, or a number as a port is written."""
+    if text is None or not text.isdecimal():
+        return True
+    return not text.startswith("0") and int(text) <= 65_535
 
 
 def _addressFaults(config: Config) -> Iterator[str]:

@@ -120,7 +120,13 @@ class LoadTests(_Loading):
 
     def test_services(self) -> None:
         """A service may be written as callers write it."""
-        for name in ("web", "web:80", "web.shop:http", "web.shop.svc.cluster.local:80"):
+        for name in (
+            "web",
+            "web:80",
+            "web.shop:http",
+            "web.shop.svc",
+            "web.shop.svc.cluster.local:80",
+        ):
             config = self.load(f"listeners: [{{listen: 'tcp:0', service: '{name}'}}]")
             self.assertEqual(config.listeners[0].service, name)
 
@@ -201,6 +207,20 @@ class RefusedTests(_Loading):
             "as at listeners[0].listen",
             "transportServers: {http: 'tcp:15000'}": "transportServers.http: expected an address "
             "of its own, found 'tcp:15000' as at admin",
+            "transportServers: {htp: 'tcp:1'}": "transportServers.htp: expected one of http, "
+            "grpc, tls, tcp, which are the protocols, found 'htp'",
+            "policies: {a.b: {protocol: htp}}": "policies.a.b.protocol: expected one of http, "
+            "grpc, tls, tcp, which are the protocols, found 'htp'",
+            "policies: {'a.b:080': {}}": "policies: expected *, web.default or web.default:80 "
+            "as keys, found 'a.b:080'",
+            "policies: {'*': {loadBalance: {hash: {header: 'X: Y'}}}}": "policies.*.loadBalance."
+            "hash.header: expected a field or cookie name, found 'X: Y'",
+            "listeners: [{listen: 'tcp:1', service: 'a:080'}]": "listeners[0].service: expected "
+            "a service such as web.default:80, found 'a:080'",
+            "listeners: [{listen: 'tcp:1', service: a.b.c}]": "listeners[0].service: expected "
+            "a service such as web.default:80, found 'a.b.c'",
+            "listeners: [{listen: 'tcp:1', service: a.b.svc.mesh.local}]": "listeners[0].service: "
+            "expected a service such as web.default:80, found 'a.b.svc.mesh.local'",
             "protocols: []": "protocols: expected at least one, found none",
             "protocols: [http, http]": "protocols[1]: expected each name once, found 'http' again",
             "protocols: [tcp, http]": "protocols: expected tcp last, since it takes everything, "

@@ -23,9 +23,8 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Percent = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 PerSecond = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
-PortNumber = Annotated[
-    int, msgspec.Meta(ge=1, le=65_535, description="a port number from 1 to 65535")
-]
+_PORT = "a port number from 1 to 65535"
+PortNumber = Annotated[int, msgspec.Meta(ge=1, le=65_535, description=_PORT)]
 _PROTOCOL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 ProtocolName = Annotated[
     str,
@@ -34,9 +33,10 @@ ProtocolName = Annotated[
     ),
 ]
 _ProtocolOrNone = Annotated[
-    str,
-    msgspec.Meta(pattern=rf"\A({_PROTOCOL})?\Z", description="str that names a protocol, or ''"),
+    str, msgspec.Meta(pattern=rf"\A({_PROTOCOL})?\Z", description="a protocol's name, or ''")
 ]
+_TOKEN = r"\A[!#$%&'*+.^_`|~0-9A-Za-z-]*\Z"
+_TokenOrNone = Annotated[str, msgspec.Meta(pattern=_TOKEN, description="a field or cookie name")]
 Balancing = Literal["roundrobin", "random", "leastrequest", "weighted", "consistenthash"]
 
 
@@ -53,8 +53,8 @@ class HashKey(Strict, frozen=True):
     :ivar source: the caller's address.
     """
 
-    header: str = ""
-    cookie: str = ""
+    header: _TokenOrNone = ""
+    cookie: _TokenOrNone = ""
     source: bool = False
 
     def __post_init__(self) -> None:
@@ -180,7 +180,7 @@ class Policy(Strict, frozen=True):
     retries: bool = True
 
 
-#: A part of a Policy as the configuration has it: only the keys that are set.
+#: A part of a Policy: only the keys that are set.
 PolicyPatch = Mapping[str, Any]
 
 #: These are replaced as a whole by a more specific patch; everything else key by key.
