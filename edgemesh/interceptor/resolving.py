@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.logger import Logger
+
 from edgemesh.errors import ConfigurationError
 from edgemesh.interfaces import IResolver, Verdict
 
@@ -18,8 +20,12 @@ class ResolverChain:
     """
     Resolvers in order; the last one's protocol is the fallback.
 
+    A resolver that raises has a defect: that is logged, and counts as a rejection.
+
     :param resolvers: at least one.
     """
+
+    log = Logger()
 
     def __init__(self, resolvers: Sequence[IResolver]) -> None:
         if not resolvers:
@@ -41,7 +47,12 @@ class ResolverChain:
 
     def _first(self, data: bytes, quiet: bool, enough: Verdict) -> str | None:
         for name, resolve in self._resolvers:
-            verdict = resolve(data, quiet)
+            try:
+                verdict = resolve(data, quiet)
+            except Exception:
+                # A plugin's defect must not cost callers of other protocols their connection.
+                self.log.failure("the resolver of {name} failed", name=name)
+                continue
             if verdict is not Verdict.REJECTED:
                 return name if verdict in (enough, Verdict.CONFIRMED) else None
         return self._fallback

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.errors import ConfigurationError
 from edgemesh.interceptor.resolving import ResolverChain
+from edgemesh.interfaces import Verdict
 from edgemesh.protocols.grpc.resolver import GRPCResolver
 from edgemesh.protocols.http.resolver import HTTPResolver
 from edgemesh.protocols.tcp.resolver import TCPResolver
@@ -54,6 +55,18 @@ class ResolverChainTests(SynchronousTestCase):
         chain = ResolverChain([HTTPResolver(), TLSResolver()])
         self.assertEqual(chain.resolve(b"\0", False), "tls")
         self.assertEqual(chain.guess(b"\0"), "tls")
+
+    def test_defect(self) -> None:
+        """A plugin that fails at some bytes costs nobody the connection, and is logged."""
+
+        class Broken(TCPResolver):
+            def resolve(self, data: bytes, quiet: bool) -> Verdict:
+                raise ZeroDivisionError("a stranger's defect")
+
+        chain = ResolverChain([Broken(), HTTPResolver(), TCPResolver()])
+        self.assertEqual(chain.resolve(b"GET / HTTP/1.1\r\n", False), "http")
+        self.assertEqual(chain.guess(b"\x00"), "tcp")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_empty(self) -> None:
         """A node without protocols cannot start."""
