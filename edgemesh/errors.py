@@ -52,6 +52,7 @@ NO_ENDPOINT = Failure("NE", 503, 14, "the Service has no endpoint that can take 
 CIRCUIT_OPEN = Failure("CB", 503, 14, "the circuit is open")
 ISOLATED = Failure("BH", 503, 14, "too many calls are in flight already")
 CONNECT_FAILED = Failure("UF", 503, 14, "no connection to the endpoint", True)
+NO_SOCKET = Failure("NS", 503, 14, "this node has no socket left for a connection")
 UPLINK_DOWN = Failure("UD", 503, 14, "the link to the cloud is down")
 DRAINING = Failure("DR", 503, 14, "this node is shutting down")
 UPSTREAM_TIMEOUT = Failure("UT", 504, 4, "the endpoint did not answer in time", True)

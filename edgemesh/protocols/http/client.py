@@ -18,9 +18,9 @@ from twisted.internet.protocol import ClientFactory
 from twisted.python.failure import Failure as Reason
 from zope.interface import implementer
 
-from edgemesh.errors import CONNECT_FAILED
 from edgemesh.handlers.routes import LiveEndpoint
 from edgemesh.interfaces import ITransportClient, IUpstreamWaiter
+from edgemesh.protocols.dialling import dialFailed
 from edgemesh.protocols.http.upstream import HTTPUpstream
 from edgemesh.protocols.mesh import Mesh, handOver
 
@@ -39,8 +39,7 @@ class _Dial(ClientFactory):
         return _Dialled(self._client, self._endpoint, self._waiter)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Reason) -> None:
-        detail = f"{self._endpoint.address}: {reason.getErrorMessage()}"
-        self._waiter.openFailed(CONNECT_FAILED, detail)
+        dialFailed(self._waiter, self._endpoint, reason)
 
 
 class _Dialled(HTTPUpstream):

@@ -16,8 +16,9 @@ from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.python.failure import Failure as Reason
 from zope.interface import implementer
 
-from edgemesh.errors import CONNECT_FAILED, LocalProtocolError
+from edgemesh.errors import LocalProtocolError
 from edgemesh.interfaces import ITransportClient, IUpstreamWaiter
+from edgemesh.protocols.dialling import dialFailed
 from edgemesh.protocols.mesh import Mesh, TCPStream, handOver, prepare
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ class _Dial(ClientFactory):
         return _Dialled(self._waiter)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Reason) -> None:
-        detail = f"{self._endpoint.address}: {reason.getErrorMessage()}"
-        self._waiter.openFailed(CONNECT_FAILED, detail)
+        dialFailed(self._waiter, self._endpoint, reason)
 
 
 @implementer(ITransportClient)
