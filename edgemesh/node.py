@@ -23,9 +23,7 @@ from typing import Any
 import msgspec
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -49,7 +47,7 @@ from edgemesh.meta.policy import policyFor
 from edgemesh.metrics import Metrics
 from edgemesh.process import ProcessTuning
 from edgemesh.protocols.draining import drain
-from edgemesh.protocols.listenat import withBacklog
+from edgemesh.protocols.listenat import endpointAt
 from edgemesh.protocols.mesh import Mesh
 from edgemesh.protocols.registry import find
 from edgemesh.protocols.sweep import Sweep
@@ -145,12 +143,12 @@ class Node(MultiService):
         listeners = [
             Listener(
                 f"{one.service or 'proxy'} ({one.listen})",
-                _listenAt(reactor, one.listen),
+                endpointAt(reactor, one.listen, f"listeners[{index}].listen"),
                 recognition,
                 partial(self._table.keyOf, one.service, config.namespace),
                 one.proxy,
             )
-            for one in config.listeners
+            for index, one in enumerate(config.listeners)
         ]
         self._listeners += listeners
         services += listeners
@@ -166,7 +164,8 @@ class Node(MultiService):
             lambda: self._mesh.draining,
             reactor.seconds,
         )
-        services.append(AdminServer(_listenAt(reactor, config.admin), self.view, reactor))
+        admin = endpointAt(reactor, config.admin, "admin")
+        services.append(AdminServer(admin, self.view, reactor))
         for service in services:
             service.setServiceParent(self)
 
@@ -179,7 +178,7 @@ class Node(MultiService):
         listener = None
         if where is not None:
             recognition = self._recognition(self._delivery, {name: self._protocols[name]})
-            endpoint = _listenAt(self._reactor, where)
+            endpoint = endpointAt(self._reactor, where, f"transportServers.{name}")
             listener = Listener(f"transport server {name} ({where})", endpoint, recognition)
             self._listeners.append(listener)
         return TransportServer(name, self._inbound, listener)
@@ -240,7 +239,7 @@ class Node(MultiService):
     def startService(self) -> None:
         try:
             super().startService()  # type: ignore[no-untyped-call]
-        except CannotListenError as error:
+        except (CannotListenError, OSError) as error:
             # Before the reactor runs nothing else would end the program.
             raise SystemExit(f"edgemesh: {error}") from None
 
@@ -264,15 +263,9 @@ def makeNode(config: Config, reactor: Any, reread: Callable[[], Config]) -> Node
     """
     Compose the node; open nothing.
 
-    :raise ConfigurationError: a plugin is missing or broken.
+    :raise ConfigurationError: a plugin is missing or broken, or an address impossible.
     """
     return Node(config, reactor, reread)
-
-
-def _listenAt(reactor: Any, where: str) -> IStreamServerEndpoint:
-    where = withBacklog(where)
-    endpoint: IStreamServerEndpoint = serverFromString(reactor, where)  # type: ignore[no-untyped-call]
-    return endpoint
 
 
 def _sweep(reactor: Any, name: str, interval: float) -> Sweep:

@@ -29,17 +29,19 @@ _log = Logger()
 
 
 @contextmanager
-def _inOneLine() -> Iterator[None]:
+def _inOneLine(place: str = "") -> Iterator[None]:
     """
     Turn a configuration mistake into one line on standard error and status 1.
 
     A UsageError would do neither: twistd prints its whole help to standard
     output before the message, and twist ends with status 64.
+
+    :param place: the file and a colon, where the mistake does not name it itself.
     """
     try:
         yield
     except ConfigurationError as mistake:
-        raise SystemExit(f"edgemesh: {mistake}") from None
+        raise SystemExit(f"edgemesh: {place}{mistake}") from None
 
 
 class Options(usage.Options):
@@ -96,5 +98,5 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         from twisted.internet import reactor
     if not makeMonotonic(reactor):
         _log.warn("the clock may jump: timers were set before edgemesh was loaded")
-    with _inOneLine():
+    with _inOneLine(f"{options['config'] or 'defaults'}: "):
         return makeNode(options.config, reactor, options.read)

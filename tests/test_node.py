@@ -82,7 +82,6 @@ class NodeTestCase(SynchronousTestCase):
     def started(self):
         """A node that runs, and is stopped after the test."""
         node = self.makeNode()
-        node.startService()
 
         def stop():
             for caller in self.callers:
@@ -92,6 +91,7 @@ class NodeTestCase(SynchronousTestCase):
             self.successResultOf(stopped)
 
         self.addCleanup(stop)
+        node.startService()
         return node
 
     def connected(self, port):
@@ -186,6 +186,18 @@ class CompositionTests(NodeTestCase):
         caller.protocol.dataReceived(REQUEST)
         self.assertEqual(self.answerNext()[0], ("127.0.0.1", 9080))
         self.assertIn(b"200 OK", caller.value())
+
+    def test_noPlaceForASocket(self):
+        """A socket whose directory is not there ends the program with one line."""
+        self.config = self.configured(admin="unix:/nowhere/admin")
+
+        def refuse(*arguments, **options):
+            raise FileNotFoundError(2, "No such file or directory", "/nowhere/admin.lock")
+
+        self.reactor.listenUNIX = refuse
+        end = self.assertRaises(SystemExit, self.started)
+        self.assertEqual(str(end.code).count("\n"), 0)
+        self.assertIn("/nowhere/admin", str(end.code))
 
     def test_missingHandler(self):
         """A handler that nobody provides stops start-up and is named."""

@@ -119,7 +119,21 @@ class MakeServiceTests(TapTestCase):
         """A protocol that nobody provides ends the program with one line that names it."""
         options = self.parsed("protocols: [gopher, tcp]\n")
         end = self.assertRaises(SystemExit, makeService, options, MemoryReactorClock())
+        self.assertIn("edgemesh.yaml: protocols: ", self.oneLine(end))
         self.assertIn("gopher", self.oneLine(end))
+
+    def test_impossibleEndpoint(self) -> None:
+        """An address of a kind that this machine cannot have is one line that names its key."""
+        for key, text, where in (
+            ("admin", "admin: '{}'\n", "pigeon:18080"),
+            ("listeners[0].listen", "listeners: [{{listen: '{}', proxy: true}}]\n", "ssl:18080"),
+            ("transportServers.http", "transportServers: {{http: '{}'}}\n", "systemd:index=9"),
+        ):
+            options = self.parsed(text.format(where))
+            end = self.assertRaises(SystemExit, makeService, options, MemoryReactorClock())
+            line = self.oneLine(end)
+            self.assertIn(f"edgemesh.yaml: {key}: expected ", line)
+            self.assertIn(where, line)
 
 
 class PluginTests(SynchronousTestCase):

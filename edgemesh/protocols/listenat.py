@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.protocols.test_listenat -*-
 """
-Server endpoint strings, looked at without a reactor.
+Server endpoint strings: looked at without a reactor, and made into endpoints.
 
 Twisted understands ``tcp:18080:interface=127.0.0.1`` only when there is a reactor
 to listen with, too late for a configuration's error line.  The two common kinds
@@ -11,6 +11,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+
+from edgemesh.errors import ConfigurationError
 
 #: A backslash makes the next character part of a value, as in ``interface=\:\:1``.
 _PART = r"(?:[^:\\]|\\.)*"
@@ -81,6 +87,23 @@ def withBacklog(text: str) -> str:
     if listenAt(text).kind not in ("tcp", "unix") or ":backlog=" in text:
         return text
     return f"{text}:backlog={BACKLOG}"
+
+
+def endpointAt(reactor: Any, text: str, path: str) -> IStreamServerEndpoint:
+    """
+    The endpoint that a string means; opens nothing.
+
+    :param path: the configuration's key, for the error.
+    :raise ConfigurationError: this machine has no such endpoint: a kind that nobody
+        provides, options it does not know, a certificate that is not there.
+    """
+    try:
+        return serverFromString(reactor, withBacklog(text))  # type: ignore[no-any-return, no-untyped-call]
+    except (ValueError, TypeError, LookupError, OSError) as error:
+        why = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"{path}: expected an endpoint that can be had here, found {text!r} ({why})"
+        ) from None
 
 
 def _plain(text: str) -> str:

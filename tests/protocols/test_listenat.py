@@ -5,10 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from edgemesh.protocols.listenat import BACKLOG, ListenAt, listenAt, withBacklog
+from edgemesh.errors import ConfigurationError
+from edgemesh.protocols.listenat import BACKLOG, ListenAt, endpointAt, listenAt, withBacklog
 
 
 class ListenAtTests(SynchronousTestCase):
@@ -99,3 +101,26 @@ class ListenAtTests(SynchronousTestCase):
             except ValueError:
                 continue
             serverFromString(MemoryReactorClock(), prefix + text)
+
+
+class EndpointAtTests(SynchronousTestCase):
+    """Server endpoint strings, once there is a reactor."""
+
+    def test_made(self) -> None:
+        """Making one opens nothing; listening then has room for many callers."""
+        reactor = MemoryReactorClock()
+        endpoint = endpointAt(reactor, "tcp:80", "admin")
+        self.assertEqual(reactor.tcpServers, [])
+        self.successResultOf(endpoint.listen(Factory()))
+        self.assertEqual(reactor.tcpServers[0][0], 80)
+        self.assertEqual(reactor.tcpServers[0][2], BACKLOG)
+
+    def test_impossible(self) -> None:
+        """Whatever is wrong with one is one line that begins with the key."""
+        for text in ("pigeon:1", "ssl:1:privateKey=/nowhere", "systemd:index=9", "fd:x"):
+            error = self.assertRaises(
+                ConfigurationError, endpointAt, MemoryReactorClock(), text, "admin"
+            )
+            self.assertTrue(str(error).startswith("admin: expected "), str(error))
+            self.assertIn(text, str(error))
+            self.assertTrue(str(error).isprintable(), str(error))
