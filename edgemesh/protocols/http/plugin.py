@@ -36,7 +36,8 @@ class HTTPProtocol:
 def _inserted(mesh: Mesh, caller: str) -> bytes:
     """The field lines that every request of one connection gets."""
     lines = []
-    if mesh.forwardedFor:
+    # Who comes through a unix socket has no address.
+    if mesh.forwardedFor and caller:
         lines.append(f"X-Forwarded-For: {caller}\r\n")
     if mesh.via:
         lines.append("Via: 1.1 edgemesh\r\n")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.protocols.http.plugin import HTTP
+from edgemesh.protocols.mesh import Accepted
 from edgemesh.testing import Conversation, Ladder, protocolTests
+from edgemesh.testing.ladder import KEY
 
 REQUEST = b"GET /r HTTP/1.1\r\nHost: b\r\n\r\n"
 SIZE = b"Content-Length: 1000000000\r\n\r\n"
@@ -41,6 +43,13 @@ class InsertedFieldsTests(SynchronousTestCase):
         self.assertEqual(
             self.heard(True, False), REQUEST[:-2] + b"X-Forwarded-For: 10.0.0.9\r\n\r\n"
         )
+
+    def test_unixCaller(self) -> None:
+        """A caller without an address adds no empty one."""
+        ladder = Ladder(HTTP, forwardedFor=True)
+        server = HTTP.server(Accepted(ladder.mesh, KEY, False, ""))
+        ladder.say(ladder.loop.accept(server, ""), REQUEST)
+        self.assertEqual(ladder.hear(ladder.accepts()), REQUEST)
 
     def test_via(self) -> None:
         """The endpoint learns that the mesh is in between, and which version the caller speaks."""
