@@ -11,6 +11,7 @@ above it in this list, never what is below (``tests/test_layering.py``)::
     monotonic     a clock for the reactor that never jumps
     process       what the whole process needs once
     reload        SIGHUP
+    state         the directory of what the node remembers
     wire          bytes <-> events: http1, tls
     meta          what the node knows: model, policy, manifests, folder
     handlers      router > LB > QPS controller > Biz keeper; read chain.py first

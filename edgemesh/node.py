@@ -53,6 +53,7 @@ from edgemesh.protocols.registry import find
 from edgemesh.protocols.sweep import Sweep
 from edgemesh.protocols.transport import TransportServer
 from edgemesh.reload import ReloadOnHangup
+from edgemesh.state import StateDirectory
 
 
 class Node(MultiService):
@@ -133,7 +134,12 @@ class Node(MultiService):
 
     def _addServices(self) -> None:
         config, reactor = self._config, self._reactor
-        services: list[Any] = [ProcessTuning(reactor), self._requests, self._connections]
+        services: list[Any] = [
+            ProcessTuning(reactor),
+            StateDirectory(config.state, config.manifests),
+            self._requests,
+            self._connections,
+        ]
         if self._accessLog is not None:
             services.append(self._accessLog)
         services += [self._source, ReloadOnHangup(reactor, self.reload)]

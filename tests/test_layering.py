@@ -7,7 +7,17 @@ from tests.sourcetree import Module, modules
 
 #: Low to high.  A module imports its own package and lower layers.
 LAYERS = (
-    ("_version", "errors", "interfaces", "invocation", "metrics", "monotonic", "process", "reload"),
+    (
+        "_version",
+        "errors",
+        "interfaces",
+        "invocation",
+        "metrics",
+        "monotonic",
+        "process",
+        "reload",
+        "state",
+    ),
     ("wire",),
     ("meta",),
     ("handlers",),
