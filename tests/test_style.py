@@ -18,8 +18,8 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 # Spelled so that this file does not contain what it looks for.
 _FOREIGN_PATHS = re.compile(r"(?<![\w.])/(work|farm|root)/|/\.\./shared|\.\./sh[a]red")
-_TEXTS = re.compile(r".*\.(py|rst|yaml|cfg|toml|in|sh|json)|Makefile")
-_MADE = re.compile(r"\..*|build|dist|__pycache__|_trial_temp.*|.*\.egg-info")
+_TEXTS = re.compile(r".*\.(py|rst|yaml|cfg|toml|in|sh|json)|Makefile|run")
+_MADE = re.compile(r"\.(?!ci$).*|build|dist|__pycache__|_trial_temp.*|.*\.egg-info")
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
