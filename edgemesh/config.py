@@ -129,6 +129,14 @@ def changedKeys(old: Config, new: Config) -> frozenset[str]:
     )
 
 
+def addresses(config: Config) -> dict[str, str]:
+    """Every server endpoint string by its key path."""
+    texts = {f"listeners[{i}].listen": each.listen for i, each in enumerate(config.listeners)}
+    texts["admin"] = config.admin
+    texts |= {f"transportServers.{name}": text for name, text in config.transportServers.items()}
+    return texts
+
+
 def _given(path: str) -> object:
     """What the file says, unchecked."""
     try:
@@ -262,11 +270,8 @@ def _isPort(text: str | None) -> bool:
 
 def _addressFaults(config: Config) -> Iterator[str]:
     """Endpoint strings that are none, or that two want to have."""
-    texts = {f"listeners[{i}].listen": each.listen for i, each in enumerate(config.listeners)}
-    texts["admin"] = config.admin
-    texts |= {f"transportServers.{name}": text for name, text in config.transportServers.items()}
     taken: dict[str, ListenAt] = {}
-    for path, text in texts.items():
+    for path, text in addresses(config).items():
         try:
             address = listenAt(text)
         except ValueError as expected:

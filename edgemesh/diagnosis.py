@@ -2,21 +2,26 @@
 """
 ``edgemesh check``: everything that is wrong with a node's files, without a node.
 
-Reads the configuration, looks for the plugins and reads the manifests exactly as
-the node does; listens nowhere and changes nothing.
+Reads the configuration, looks for the plugins, makes the endpoints and reads the
+manifests exactly as the node does; listens nowhere and changes nothing.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from edgemesh.config import Config, load
+from edgemesh.config import Config, addresses, load
 from edgemesh.errors import ConfigurationError
+from edgemesh.handlers.routes import RouteTable
 from edgemesh.interfaces import IHandler, IMeshProtocol
-from edgemesh.meta.folder import FolderMetaSource
-from edgemesh.meta.model import Metadata, portKey
+from edgemesh.meta.files import ManifestFolder
+from edgemesh.meta.policy import policyFor
+from edgemesh.protocols.listenat import endpointAt
 from edgemesh.protocols.registry import find
+from edgemesh.state import isBelow
 
 
 def problems(path: str | None, environ: Mapping[str, str], reactor: Any) -> list[str]:
@@ -24,7 +29,7 @@ def problems(path: str | None, environ: Mapping[str, str], reactor: Any) -> list
     Name every problem, one line each.
 
     :param path: the configuration file, or None for the defaults.
-    :param reactor: what the folder of manifests is read with; it need not run.
+    :param reactor: what the endpoints are made with; it need not run.
     """
     try:
         config = load(path, environ)
@@ -32,11 +37,14 @@ def problems(path: str | None, environ: Mapping[str, str], reactor: Any) -> list
         return [str(mistake)]
     place = path or "defaults"
     found = [f"{place}: {line}" for line in _missingPlugins(config)]
-    source = FolderMetaSource(reactor, config.manifests)
-    source.reload()
-    source.stopService()
-    found += [f"{config.manifests}: {name}: {line}" for name, line in source.problems().items()]
-    found += [f"{place}: {line}" for line in _unknownServices(config, source.metadata())]
+    found += [f"{place}: {line}" for line in _impossibleEndpoints(config, reactor)]
+    folder = ManifestFolder(config.manifests)
+    if os.path.exists(config.manifests) or not isBelow(config.state, config.manifests):
+        folder.look()
+    found += [f"{config.manifests}: {name}: {line}" for name, line in folder.problems.items()]
+    table = RouteTable(config.node)
+    table.apply(folder.metadata, partial(policyFor, config.policies))
+    found += [f"{place}: {line}" for line in _unknownServices(config, table)]
     return found
 
 
@@ -53,19 +61,26 @@ def _missingPlugins(config: Config) -> Iterator[str]:
                 yield str(mistake)
 
 
-def _unknownServices(config: Config, metadata: Metadata) -> Iterator[str]:
+def _impossibleEndpoints(config: Config, reactor: Any) -> Iterator[str]:
+    for path, text in addresses(config).items():
+        try:
+            endpointAt(reactor, text, path)
+        except ConfigurationError as mistake:
+            yield str(mistake)
+
+
+def _unknownServices(config: Config, table: RouteTable) -> Iterator[str]:
     """Names in the configuration that no Service has: calls to them go nowhere."""
-    ports = {
-        portKey(namespace, name, port.port)
-        for (namespace, name), service in metadata.services.items()
-        for port in service.ports
-    }
-    services = {key.partition(":")[0] for key in ports}
+    services: dict[str, list[str]] = {}
+    for key in table.routes:
+        name, _, port = key.partition(":")
+        services.setdefault(name, []).append(port)
     for index, listener in enumerate(config.listeners):
-        name = listener.service.partition(":")[0]
-        qualified = ".".join([*name.split("."), config.namespace][:2])
-        if name and qualified not in services:
-            yield f"listeners[{index}].service: expected a known Service, found {name!r}"
+        key = table.keyOf(listener.service, config.namespace)
+        if key and key not in table.routes:
+            ports = ", ".join(services.get(key.partition(":")[0], ()))
+            wanted = f"one port of {ports}" if ports else "a known Service"
+            yield f"listeners[{index}].service: expected {wanted}, found {listener.service!r}"
     for key in config.policies:
-        if key != "*" and key not in ports | services:
+        if key != "*" and key not in table.routes and key not in services:
             yield f"policies.{key}: expected a known Service or port of one, found none"

@@ -14,6 +14,11 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 
+def isBelow(state: str, manifests: str) -> bool:
+    """Whether the folder of services belongs to the state directory."""
+    return manifests.startswith(os.path.join(state, ""))
+
+
 class StateDirectory(Service):
     """
     Make the state directory, for this user alone; what is there stays as it is.
@@ -25,9 +30,7 @@ class StateDirectory(Service):
     log = Logger()
 
     def __init__(self, state: str, manifests: str) -> None:
-        self._wanted = [state]
-        if manifests.startswith(os.path.join(state, "")):
-            self._wanted.append(manifests)
+        self._wanted = [state, manifests] if isBelow(state, manifests) else [state]
         self.setName("state")  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:

@@ -65,6 +65,32 @@ class ProblemsTests(SynchronousTestCase):
         self.add("  - listen: tcp:18080\n    service: shop:80\n\nadmin:", "\nadmin:")
         self.assertNamed("listeners[1].service", "shop")
 
+    def test_unknownListenerPort(self) -> None:
+        """A port that the Service does not have, or one that must be said, is named."""
+        self.add("  - listen: tcp:18080\n    service: hello:8080\n\nadmin:", "\nadmin:")
+        self.assertNamed("listeners[1].service", "hello:8080", "80")
+
+    def test_portByName(self) -> None:
+        """A listener's port may be a name, or left out where there is one only."""
+        (self.folder / "services.d" / "hello.yaml").write_text(
+            "{apiVersion: v1, kind: Service, metadata: {name: hello}, "
+            "spec: {ports: [{port: 80, name: web}, {port: 81, name: admin}]}}"
+        )
+        self.add("  - listen: tcp:18080\n    service: hello:admin\n\nadmin:", "\nadmin:")
+        self.assertEqual(self.found(), [])
+        self.add("hello.default.svc", "hello:admin")
+        self.assertNamed("listeners[1].service", "hello.default.svc", "80, 81")
+
+    def test_impossibleEndpoint(self) -> None:
+        """An address that this machine cannot have is named as at start-up."""
+        self.add("admin: ssl:18080:privateKey=/nowhere\n#", "admin:")
+        self.assertNamed(str(self.file), "admin: expected", "ssl:18080")
+
+    def test_beforeTheFirstStart(self) -> None:
+        """A folder of services that the first start will make is not missed."""
+        self.file.write_text(f"state: {self.folder}/state\n")
+        self.assertEqual(self.found(), [])
+
     def test_unknownPolicyService(self) -> None:
         """A policy for a Service that nobody described is named: it is a typing mistake."""
         self.add("  helo.default: {retries: false}")
