@@ -61,10 +61,12 @@ class Invocation:
     :ivar probe: this call is the one probe of an open circuit.
     :ivar stages: what has decided so far, in order; the chain's own notes.
     :ivar attempts: how often an endpoint was picked.
+    :ivar attempted: clock reading when the present attempt began.
     """
 
     __slots__ = (
         "asked",
+        "attempted",
         "attempts",
         "caller",
         "defaultPort",
@@ -117,6 +119,7 @@ class Invocation:
         self.stages = ()
         self.inboundStages = ()
         self.attempts = 0
+        self.attempted = started
 
     def __repr__(self) -> str:
         route = self.route.key if self.route is not None else self.asked or self.name

@@ -86,7 +86,9 @@ class BizKeeperStage:
             if failure.endpointFault:
                 success = False
         elif invocation.method:
-            success = outcome.status < 500 and outcome.latency <= self._slow
+            # What went by before this attempt is not its endpoint's doing.
+            earlier = invocation.attempted - invocation.started
+            success = outcome.status < 500 and outcome.latency - earlier <= self._slow
         self._leave(invocation, success, now)
 
     def explain(self, now: float) -> str:

@@ -139,6 +139,7 @@ class CallPath:
         inbound = invocation.inboundStages = endAttempt(entered, invocation, outcome, now)
         kept = invocation.stages = endAttempt(invocation.stages, invocation, outcome, now)
         invocation.attempts += 1
+        invocation.attempted = now
         if invocation.endpoint is not None:
             invocation.tried += (invocation.endpoint,)
         stages = self.first.again(kept, invocation, now)

@@ -166,6 +166,20 @@ class RetryTests(SynchronousTestCase):
         node.path.finish(invocation, WELL, 2.0)
         self.assertEqual(node.inFlight, [0, 0])
 
+    def test_timeOfTheAttempt(self) -> None:
+        """An endpoint is not blamed for the time that was lost with another one."""
+        keeper = {
+            "circuitBreaker": {"enabled": True, "requestVolumeThreshold": 1},
+            "isolation": {"timeoutInMilliseconds": 1000},
+        }
+        for took, failures in ((0.1, 0), (1.1, 1)):
+            node = Node(*endpoints(2), bizKeeper=keeper)
+            invocation = node.decided(now=1.0, started=1.0)
+            node.path.retry(invocation, FAILED, 2.5)
+            node.path.finish(invocation, Outcome(200, None, 1.5 + took), 2.5 + took)
+            assert invocation.endpoint is not None
+            self.assertIs(invocation.endpoint.circuit.admits(3.7), not failures)
+
     def test_inboundEachAttempt(self) -> None:
         """An inbound stage that counts attempts sees both, each settled once."""
         node = Node(*endpoints(2))
