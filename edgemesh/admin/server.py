@@ -92,6 +92,8 @@ class AdminRequest(Request):
 class AdminFactory(HTTPFactory):
     """Makes the admin's connections."""
 
+    noisy = False
+
     def __init__(self, pages: Pages, reactor: IReactorTime) -> None:
         super().__init__(timeout=IDLE, reactor=reactor)
         self._requests = type("AdminRequest", (AdminRequest,), {"pages": pages})
@@ -131,6 +133,7 @@ class AdminServer(Service):
         # The wrapper knows every open connection, so that stopping can close them.
         factory = AdminFactory(Pages(view, hosts), reactor)
         self._factory = WrappingFactory(factory)  # type: ignore[no-untyped-call]
+        self._factory.noisy = False
         self._listening: Deferred[Any] | None = None
         self._port: IListeningPort | None = None
 

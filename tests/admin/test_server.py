@@ -172,6 +172,18 @@ class AdminServerTests(SynchronousTestCase):
         self.assertIsNotNone(self.admin.address)
         self.successResultOf(self.admin.stopService())
 
+    def test_quiet(self) -> None:
+        """Starting does not fill the log with the names of factories."""
+        self.admin.startService()
+        ((_, factory, _, _),) = self.reactor.tcpServers
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        factory.doStart()
+        factory.doStop()
+        self.assertEqual(events, [])
+        self.successResultOf(self.admin.stopService())
+
     def test_portTaken(self) -> None:
         """When the port is taken the node does not start half."""
         admin = AdminServer(PortTaken(), Node().view, self.reactor)
