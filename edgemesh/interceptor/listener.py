@@ -44,7 +44,7 @@ class InterceptedFactory(Factory):
     def buildProtocol(self, addr: IAddress | None) -> Any:
         asked = self._asked
         key = asked if isinstance(asked, str) else asked()
-        return Intercepted(self._recognition, key, self._proxy, getattr(addr, "host", ""))
+        return Intercepted(self._recognition, key, self._proxy, _callerAt(addr))
 
 
 class Listener(Service):
@@ -119,6 +119,14 @@ class Listener(Service):
 
 def _stopListening(port: IListeningPort | None) -> Any:
     return None if port is None else port.stopListening()
+
+
+def _callerAt(address: Any) -> str:
+    """The caller's IP address; empty when it has none, as at a unix socket."""
+    host: str = getattr(address, "host", "")
+    # How a socket for both versions of IP writes an IPv4 address.  Policies and apps
+    # must not take it for somebody else.
+    return host.removeprefix("::ffff:") if "." in host else host
 
 
 def _readable(where: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IStreamServerEndpoint
@@ -126,6 +126,17 @@ class InterceptedFactoryTests(SynchronousTestCase):
         self.assertIn("10.0.0.7 -> a.b:1", repr(factory.buildProtocol(address)))
         current[0] = "c.d:2"
         self.assertIn("c.d:2", repr(factory.buildProtocol(address)))
+
+    def test_callers(self) -> None:
+        """A caller has the same address whichever kind of socket took its connection."""
+        factory = InterceptedFactory(self.recognition, "a.b:1", False)
+        for address, caller in (
+            (IPv6Address("TCP", "::ffff:10.0.0.7", 999), "10.0.0.7"),
+            (IPv6Address("TCP", "2001:db8::7", 999), "2001:db8::7"),
+            (IPv6Address("TCP", "::ffff:0:1", 999), "::ffff:0:1"),
+            (UNIXAddress(b""), ""),
+        ):
+            self.assertIn(f" {caller} -> ", repr(factory.buildProtocol(address)))
 
     def test_proxy(self) -> None:
         """A proxy stands for no service."""
