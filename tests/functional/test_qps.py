@@ -59,7 +59,7 @@ class LimitTests(MeshMixin, SynchronousTestCase):
         self.assertEqual(load.outcomes["200"], 1)
 
     def test_retryAfter(self) -> None:
-        """The answer to a call too many says why and when to try again, and keeps the connection."""
+        """A call too many is told why and when to try again; its connection stays."""
         app = self.loadApp()
         mesh = self.mesh(app.port, policies=side("outbound", 0.1, 1))
         with Caller(mesh.port) as caller:
