@@ -22,6 +22,7 @@ class Scene:
     :ivar secure: a listener for the service ``servicea``, which speaks TLS.
     :ivar h2c: a listener for the service ``rpc``, which speaks HTTP/2 without TLS.
     :ivar proxy: the proxy listener.
+    :ivar socket: the path of a unix socket that is a listener for ``web``, too.
     """
 
     node: Node
@@ -31,6 +32,7 @@ class Scene:
     secure: int
     h2c: int
     proxy: int
+    socket: str
 
 
 @cache
@@ -39,16 +41,18 @@ def scene() -> Scene:
     standing = Standing()
     web = startWebServer(standing)
     port, secure, h2c, proxy = freePorts(4)
+    path = str(web.folder / "socket")
     listeners = [
         {"listen": listenAt(port), "service": "web.default:80"},
         {"listen": listenAt(secure), "service": "servicea.default:443"},
         {"listen": listenAt(h2c), "service": "rpc.default:80"},
         {"listen": listenAt(proxy), "proxy": True},
+        {"listen": f"unix:{path}", "service": "web"},
     ]
     if hasIPv6():
         listeners.append({"listen": f"tcp:{port}:interface=\\:\\:1", "service": "web"})
     node = standing.node({"listeners": listeners}, {"services.json": json.dumps(_objects(web))})
-    return Scene(node, web, port, port if hasIPv6() else 0, secure, h2c, proxy)
+    return Scene(node, web, port, port if hasIPv6() else 0, secure, h2c, proxy, path)
 
 
 def _objects(web: WebServer) -> dict[str, object]:

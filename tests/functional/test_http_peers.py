@@ -99,6 +99,18 @@ class CallTests(SynchronousTestCase):
         came = self.call("/text", "--header", f"If-None-Match: {tag}")
         self.assertEqual((came.status, came.body), (304, b""))
 
+    def test_upgradeToHTTP2(self) -> None:
+        """curl's offer to go on with HTTP/2 is left out, so the answer is HTTP/1.1."""
+        came = self.call("/who", "--http2")
+        self.assertEqual((came.status, came.answers), (200, 1))
+        self.assertIn(" HTTP/1.1 ", came.text)
+
+    def test_unixSocket(self) -> None:
+        """A listener may be a unix socket; such a caller has no address to tell."""
+        came = curl("--unix-socket", scene().socket, "http://any/came")
+        self.assertEqual((came.exit, came.status), (0, 200))
+        self.assertIn(" for= ", came.text)
+
     def test_errors(self) -> None:
         """The app's own errors and redirections are passed on, not followed."""
         self.assertEqual(self.call("/nothing").status, 404)
@@ -141,14 +153,23 @@ class UploadTests(SynchronousTestCase):
         came = self.upload("expected-chunked", 5 << 20, *chunked, "--expect100-timeout", "10")
         self.assertEqual(came.answers, 2)
 
-    def test_refusedBeforeBody(self) -> None:
-        """What nginx refuses before it has read the body, curl learns without sending it."""
+    def tooLarge(self, *arguments: str) -> Curled:
+        """PUT more than nginx takes."""
         large = scene().web.folder / "large"
         large.write_bytes(bytes(17 << 20))
-        wait = ("--header", "Expect: 100-continue", "--expect100-timeout", "10")
         where = f"http://{HOST}:{scene().port}/stored/large"
-        came = curl("--upload-file", str(large), *wait, where)
+        return curl("--upload-file", str(large), *arguments, where)
+
+    def test_refusedBeforeBody(self) -> None:
+        """What nginx refuses before it has read the body, curl learns without sending it."""
+        came = self.tooLarge("--header", "Expect: 100-continue", "--expect100-timeout", "10")
         self.assertEqual((came.status, came.answers), (413, 1))
+
+    def test_refusedInBody(self) -> None:
+        """A refusal while the body is on its way reaches the caller, every time."""
+        for _ in range(5):
+            came = self.tooLarge("--header", "Expect:")
+            self.assertEqual((came.exit, came.status, came.answers), (0, 413, 1), came.said)
 
 
 class ConnectionTests(SynchronousTestCase):
@@ -164,6 +185,18 @@ class ConnectionTests(SynchronousTestCase):
             answer.read()
             self.assertEqual(answer.status, 200)
         self.assertEqual(len(self._connections("/who?kept", 50)), 1)
+
+    def test_endpointCloses(self) -> None:
+        """nginx ends a connection after 1,000 calls; no POST is lost to that."""
+        caller = http.client.HTTPConnection(HOST, scene().port, timeout=10)
+        self.addCleanup(caller.close)
+        statuses = set()
+        for _ in range(1100):
+            caller.request("POST", "/none", body=b"x")
+            answer = caller.getresponse()
+            answer.read()
+            statuses.add(answer.status)
+        self.assertEqual(statuses, {204})
 
     def test_shared(self) -> None:
         """Many callers with a connection each need few connections to nginx."""

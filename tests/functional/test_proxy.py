@@ -47,6 +47,10 @@ class NameTests(SynchronousTestCase):
         """Upper case means the same."""
         self.reaches(0, "WEB.Default", "Web.default.SVC.cluster.LOCAL")
 
+    def test_absolute(self) -> None:
+        """A whole name may end with a dot, as DNS writes it."""
+        self.reaches(0, "web.default.svc.cluster.local.")
+
     def unreached(self, authority: str) -> None:
         """This name leads nowhere, and the answer says so at once."""
         came = call(f"http://{authority}/who")
@@ -67,6 +71,12 @@ class NameTests(SynchronousTestCase):
         self.unreached("example.test")
         self.unreached(f"{HOST}:{scene().web.ports[0]}")
         self.unreached(f"localhost:{scene().node.admin}")
+
+    def test_refusedBeforeBody(self) -> None:
+        """A caller that waits for 100 learns at once that the name leads nowhere."""
+        wait = ("--header", "Expect: 100-continue", "--expect100-timeout", "10")
+        came = call("http://example.test/", "--request", "PUT", "--data", "x", *wait)
+        self.assertEqual((came.exit, came.status, came.answers), (0, 404, 1))
 
 
 class KindTests(SynchronousTestCase):
@@ -103,6 +113,11 @@ class TunnelTests(SynchronousTestCase):
         came = call("http://web/came", "--proxytunnel", "--suppress-connect-headers")
         self.assertEqual((came.exit, came.status), (0, 200))
         self.assertIn("via= for= ", came.text)
+
+    def test_http10(self) -> None:
+        """An old client may ask for it in HTTP/1.0."""
+        came = curl("--proxy1.0", f"{HOST}:{scene().proxy}", "--proxytunnel", "http://web/who")
+        self.assertEqual((came.exit, came.status, came.answers), (0, 200, 2))
 
     def test_unknown(self) -> None:
         """No tunnel leads to what is no known service."""

@@ -13,12 +13,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.demo.processes import freePorts
 from tests.functional.database import Database, query, startDatabase
-from tests.functional.harness import HOST, listenAt, service
+from tests.functional.harness import HOST, Node, listenAt, service
 from tests.functional.peers import program
 from tests.functional.standing import Standing, untilListening
 from tests.functional.talkers import Talker, echo, greeting
 
 SMTP = b"220 mail.test ESMTP\r\n"
+CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 FTP = b"220-Welcome\r\n220 ready\r\n"
 #: Seconds that detection may cost a server that speaks first, and some for a busy machine.
 MOST_LOST = 0.05 + 0.01
@@ -33,6 +34,7 @@ class Scene:
 
     :ivar direct: the services' own ports, by name.
     :ivar mesh: their listeners' ports, by name.
+    :ivar proxy: the proxy listener.
     """
 
     def __init__(self) -> None:
@@ -49,13 +51,15 @@ class Scene:
             "redis": _redis(standing),
         }
         self.mesh = dict(zip(self.direct, freePorts(len(self.direct)), strict=True))
-        self.node = _node(standing, self.direct, self.mesh)
+        (self.proxy,) = freePorts(1)
+        self.node = _node(standing, self.direct, self.mesh, self.proxy)
 
 
-def _node(standing: Standing, direct: dict[str, int], mesh: dict[str, int]):
-    listeners = [
+def _node(standing: Standing, direct: dict[str, int], mesh: dict[str, int], proxy: int = 0) -> Node:
+    listeners: list[dict[str, object]] = [
         {"listen": listenAt(port), "service": f"{name}.default:80"} for name, port in mesh.items()
     ]
+    listeners.append({"listen": listenAt(proxy), "proxy": True})
     manifests = {f"{name}.yaml": service(name, port) for name, port in direct.items()}
     return standing.node({"listeners": listeners}, manifests)
 
@@ -151,6 +155,13 @@ class GreetingTests(SynchronousTestCase):
             for line in (b"EHLO here\r\n", b"MAIL FROM:<a@here>\r\n", b"QUIT\r\n"):
                 caller.say(line)
                 self.assertEqual(caller.hear(4 + len(line)), b"250 " + line)
+
+    def test_tunnel(self) -> None:
+        """Through a tunnel of the proxy the greeting follows the proxy's answer."""
+        with Caller(scene().proxy) as caller:
+            caller.say(b"CONNECT smtp:80 HTTP/1.1\r\nHost: smtp:80\r\n\r\n")
+            heard = caller.hear(len(CONNECTED + SMTP))
+        self.assertEqual(heard, CONNECTED + SMTP)
 
     def test_callerEndsFirst(self) -> None:
         """A caller that only listens, and says so by FIN at once, hears the greeting."""
