@@ -36,6 +36,11 @@ _NAMES = re.compile(rb"\n([^:\r]++):")
 _NEVER_HOP = frozenset((b"host", b"content-length", b"transfer-encoding", b"authorization"))
 #: From so many names on it pays to find out first which of them are there.
 _MANY = 8
+#: The one field to cut that most peers send, and as most of them spell it; it changes
+#: nothing in HTTP/1.1.  Up to, and without, its LF.
+_USUAL_VALUE = b" keep-alive"
+_USUAL = b"\nconnection:" + _USUAL_VALUE + b"\r"
+_USUAL_SIZE = len(_USUAL)
 
 
 class Head:
@@ -48,7 +53,7 @@ class Head:
     :param offset: of the LF that ends the start line.
     """
 
-    __slots__ = ("_cuts", "_lower", "_offset", "end", "minor", "raw")
+    __slots__ = ("_cuts", "_lower", "_offset", "_usual", "end", "minor", "raw")
 
     def __init__(self, raw: bytes, offset: int, minor: int) -> None:
         self.raw = raw
@@ -58,6 +63,8 @@ class Head:
         self._offset = offset
         self._lower = raw[offset:].lower()
         self._cuts: set[bytes] | None = None
+        #: Where in ``raw`` the one usual Connection field is, or 0.
+        self._usual = 0
 
     def header(self, name: bytes) -> bytes | None:
         """The first field of this lower-case name, without its padding, or None."""
@@ -74,10 +81,14 @@ class Head:
         else:
             self._cuts.add(name)
 
-    def _connection(self, value: bytes, failure: Failure) -> tuple[bool, bool, bool]:
-        """Take the options of a Connection field: close, keep-alive, upgrade."""
+    def _readConnection(self, padded: bytes, failure: Failure) -> tuple[bool, bool, bool]:
+        """Cut a Connection field and what it lists; say: close, keep-alive, upgrade."""
+        if padded == _USUAL_VALUE and not self._usual:
+            self._usual = self._offset + self._lower.find(_USUAL)
+            return False, True, False
+        self.cut(b"connection")
         close = keep = upgrade = False
-        for option in value.split(b","):
+        for option in padded.split(b","):
             option = option.strip(b" \t")
             if option == b"close":
                 close = True
@@ -92,33 +103,55 @@ class Head:
                 self.cut(option)
         return close, keep, upgrade
 
+    def _whole(self, insert: bytes) -> bytes:
+        """The head as it came, without what is to be cut, with these lines put in."""
+        raw = self.raw
+        if self._cuts is not None:
+            return self._kept(0) + insert + b"\r\n"
+        # Hot: nothing to cut, or the usual field only.
+        at = self._usual
+        if at:
+            if not insert:
+                return raw[:at] + raw[at + _USUAL_SIZE :]
+            return raw[:at] + raw[at + _USUAL_SIZE : -2] + insert + b"\r\n"
+        if not insert:
+            return raw
+        return raw[:-2] + insert + b"\r\n"
+
     def _fields(self) -> bytes:
         """The field lines that are forwarded, with the closing CR LF left off."""
-        fields = self.raw[self._offset + 1 : -2]
-        cuts = self._cuts
-        if cuts is None:
-            return fields
-        lower = self._lower
+        return self._kept(self._offset + 1)
+
+    def _kept(self, begin: int) -> bytes:
+        """What is forwarded of the head from ``begin`` on, with the closing CR LF left off."""
+        cuts = self._cuts or set()
+        if self._usual:
+            cuts = cuts | {b"connection"}
         if len(cuts) > _MANY:
             # A Connection field can name thousands; each would be one search.
-            cuts = cuts.intersection(_NAMES.findall(lower))
-        # Spans are offsets into _lower, which is one byte (the LF) ahead of fields.
+            cuts = cuts.intersection(_NAMES.findall(self._lower))
+        kept = []
+        for at, end in self._spans(cuts):
+            kept.append(self.raw[begin:at])
+            begin = end
+        kept.append(self.raw[begin:-2])
+        return b"".join(kept)
+
+    def _spans(self, names: set[bytes]) -> list[tuple[int, int]]:
+        """Where in ``raw`` the lines of these fields are, in their order."""
+        lower = self._lower
+        # In _lower a line is found by the LF before it.
+        line = self._offset + 1
         spans = []
-        for name in cuts:
+        for name in names:
             marker = b"\n" + name + b":"
             at = lower.find(marker)
             while at >= 0:
                 end = lower.index(b"\n", at + 1)
-                spans.append((at, end))
+                spans.append((line + at, line + end))
                 at = lower.find(marker, end)
         spans.sort()
-        kept = []
-        begin = 0
-        for at, end in spans:
-            kept.append(fields[begin:at])
-            begin = end
-        kept.append(fields[begin:])
-        return b"".join(kept)
+        return spans
 
 
 def complainOfFields(

@@ -38,33 +38,39 @@ from edgemesh.errors import (
     RemoteProtocolError,
 )
 from edgemesh.wire.fields import FIELDS, TOKEN, Head, complainOfFields
-from edgemesh.wire.target import isAuthority, parseTarget
+from edgemesh.wire.target import AUTHORITY, parseTarget
 
 # No "#": a fragment is not sent, and readers differ on what it means.
 _TARGET = rb"([!\"$-~]++)"
 _LINE = rb"(" + TOKEN + rb"++) " + _TARGET + rb" HTTP/1\.([01])\r\n"
-_REQUEST = re.compile(_LINE + FIELDS + rb"\r\n")
+# Hot: bound methods, because looking one up costs as much as a call.
+_isAuthority = AUTHORITY.fullmatch
+_matchRequest = re.compile(_LINE + FIELDS + rb"\r\n").match
 _REQUEST_LINE = re.compile(_LINE)
 _OTHER_VERSION = re.compile(TOKEN + rb"++ " + _TARGET + rb" HTTP/[0-9]\.[0-9]\r\n")
 _STATUS = rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t -~\x80-\xff]*+)?\r\n"
-_RESPONSE = re.compile(_STATUS + FIELDS + rb"\r\n")
+_matchResponse = re.compile(_STATUS + FIELDS + rb"\r\n").match
 _STATUS_LINE = re.compile(_STATUS)
 
-_REQUEST_SPECIAL = re.compile(
+_specialInRequest = re.compile(
     rb"\n(content-length|transfer-encoding|connection|host|upgrade|expect|keep-alive|te"
     rb"|proxy-connection|proxy-authorization|http2-settings|x-edgemesh-[^:]*):([^\r]*)"
-)
-_RESPONSE_SPECIAL = re.compile(
+).findall
+_specialInResponse = re.compile(
     rb"\n(content-length|transfer-encoding|connection|keep-alive|upgrade|proxy-connection)"
     rb":([^\r]*)"
-)
+).findall
 
 #: Methods that have a meaning for the framing, whoever spells them otherwise, or
 #: belong to another protocol.
 _MISLEADING = frozenset((b"HEAD", b"CONNECT", b"PRI"))
-_KNOWN = frozenset(b"GET HEAD POST PUT DELETE PATCH OPTIONS CONNECT TRACE".split())
+_KNOWN = frozenset(b"GET HEAD POST PUT DELETE PATCH OPTIONS TRACE".split())
 #: Methods that may be sent twice (RFC 9110 section 9.2.2).
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"))
+
+_BAD_HOST = "Host is not a valid authority"
+#: No field line is shorter: ``A:`` and CR LF.
+_SHORTEST_FIELD = 4
 
 #: Body modes of a message besides a length >= 0.
 CHUNKED = -1
@@ -83,6 +89,8 @@ class RequestHead(Head):
     :ivar body: a length, or ``CHUNKED``.
     :ivar keepAlive: the caller wants its connection kept.
     :ivar websocket: it asks for an upgrade to ``websocket``.
+    :ivar retryable: it may be sent a second time although the first may have had an
+        effect.
     """
 
     __slots__ = (
@@ -92,32 +100,49 @@ class RequestHead(Head):
         "keepAlive",
         "method",
         "path",
+        "retryable",
         "target",
         "websocket",
     )
 
     def __init__(self, match: re.Match[bytes]) -> None:
-        super().__init__(match[0], match.start(4) - 1, match[3][0] - 48)
-        self.method = match[1]
-        self.target = match[2]
-        self.body = 0
-        self.keepAlive = self.minor == 1
-        self.websocket = False
-        self.host = b""
+        # Hot: what Head.__init__ does, and then as little as can be.
+        self.raw = raw = match[0]
+        self.end = len(raw)
+        self.minor = minor = match[3][0] - 48
+        self._offset = offset = match.start(4) - 1
+        self._lower = lower = raw[offset:].lower()
+        self._cuts = None
+        self._usual = 0
+        self.method = method = match[1]
+        self.target = target = match[2]
         #: The target to forward when it is not the one received.
         self._origin = b""
-        self._readFields()
-        self._readTarget()
+        self.body = 0
+        self.websocket = False
+        special = _specialInRequest(lower)
+        if minor and len(special) == 1 and special[0][0] == b"host":
+            self.keepAlive = True
+            self.host = host = special[0][1].strip(b" \t")
+            if _isAuthority(host) is None:
+                raise RemoteProtocolError(BAD_REQUEST, _BAD_HOST)
+        else:
+            self._readFields(special)
+        if target[0] == 47 and method in _KNOWN:
+            self.path = target.partition(b"?")[0]
+        else:
+            self._readTarget()
+        self.retryable = self.body == 0 and method in IDEMPOTENT
 
     def __repr__(self) -> str:
         return f"<RequestHead {self.method!r} {self.target[:80]!r} body={self.body}>"
 
-    def _readFields(self) -> None:
+    def _readFields(self, special: list[tuple[bytes, bytes]]) -> None:
         host: bytes | None = None
         length: int | None = None
-        chunked = upgrading = False
+        chunked = closing = keeping = upgrading = False
         upgrade = b""
-        for name, padded in _REQUEST_SPECIAL.findall(self._lower):
+        for name, padded in special:
             value = padded.strip(b" \t")
             if name == b"host":
                 if host is not None:
@@ -135,23 +160,23 @@ class RequestHead(Head):
                 chunked = True
             elif name == b"expect":
                 self._readExpect(value)
+            elif name == b"connection":
+                close, keep, up = self._readConnection(padded, BAD_REQUEST)
+                closing = closing or close
+                keeping = keeping or keep
+                upgrading = upgrading or up
             else:
                 self.cut(name)
-                if name == b"connection":
-                    close, keep, up = self._connection(value, BAD_REQUEST)
-                    self.keepAlive = not close and (self.keepAlive or keep)
-                    upgrading = upgrading or up
-                elif name == b"upgrade":
+                if name == b"upgrade":
                     upgrade = value if not upgrade else b"several"
+        self.keepAlive = not closing and (keeping or self.minor == 1)
         self._checkFraming(length, chunked)
         self._checkHost(host)
-        self.websocket = (
-            upgrading
-            and upgrade == b"websocket"
-            and self.minor == 1
-            and self.method == b"GET"
-            and self.body == 0
-        )
+        if upgrading:
+            self.websocket = upgrade == b"websocket" and self._mayUpgrade()
+
+    def _mayUpgrade(self) -> bool:
+        return self.minor == 1 and self.method == b"GET" and self.body == 0
 
     def _readExpect(self, value: bytes) -> None:
         if value != b"100-continue":
@@ -173,14 +198,14 @@ class RequestHead(Head):
         if host is None:
             if self.minor == 1:
                 raise RemoteProtocolError(BAD_REQUEST, "no Host field")
-        elif not isAuthority(host):
-            raise RemoteProtocolError(BAD_REQUEST, "Host is not a valid authority")
-        else:
-            self.host = host
+            host = b""
+        elif _isAuthority(host) is None:
+            raise RemoteProtocolError(BAD_REQUEST, _BAD_HOST)
+        self.host = host
 
     def _readTarget(self) -> None:
         method, target = self.method, self.target
-        if method not in _KNOWN and method.upper() in _MISLEADING:
+        if method != b"CONNECT" and method not in _KNOWN and method.upper() in _MISLEADING:
             # An endpoint that ignores case would frame its answer differently.
             raise RemoteProtocolError(BAD_REQUEST, "the method is easily mistaken")
         if target[0] == 47 and method != b"CONNECT":
@@ -194,11 +219,6 @@ class RequestHead(Head):
         self.path = parsed.path
         self._origin = parsed.origin
 
-    @property
-    def retryable(self) -> bool:
-        """It may be sent a second time although the first may have had an effect."""
-        return self.body == 0 and self.method in IDEMPOTENT
-
     def forward(self, insert: bytes, fallbackHost: bytes) -> bytes:
         """
         The head to send to the endpoint.
@@ -208,10 +228,8 @@ class RequestHead(Head):
         """
         if self.websocket:
             insert += b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
-        if self._cuts is None and self.minor == 1 and not self._origin:
-            if not insert:
-                return self.raw
-            return self.raw[:-2] + insert + b"\r\n"
+        if self.minor == 1 and not self._origin:
+            return self._whole(insert)
         target = self._origin or self.target
         if self._origin:
             self.cut(b"host")
@@ -235,56 +253,57 @@ class ResponseHead(Head):
     __slots__ = ("body", "reusable", "status")
 
     def __init__(self, match: re.Match[bytes], method: bytes) -> None:
-        super().__init__(match[0], match.start(3) - 1, match[1][0] - 48)
-        self.status = int(match[2])
-        self.reusable = self.minor == 1
-        length, chunked = self._readFields()
-        if chunked and (length is not None or self.minor == 0):
-            raise RemoteProtocolError(BAD_RESPONSE, "contradicting framing of the body")
-        if self.status < 200 or self.status == 204:
+        # Hot: what Head.__init__ does.
+        self.raw = raw = match[0]
+        self.end = len(raw)
+        self.minor = match[1][0] - 48
+        self._offset = offset = match.start(3) - 1
+        self._lower = raw[offset:].lower()
+        self._cuts = None
+        self._usual = 0
+        self.status = status = int(match[2])
+        self._readFields()
+        if status < 200 or status == 204:
             # Neither may have a body, nor say how long it is (RFC 9112 section 6.1).
             self.body = 0
             self.cut(b"content-length")
             self.cut(b"transfer-encoding")
-        elif method == b"HEAD" or self.status == 304:
+        elif status == 304 or method == b"HEAD":
             self.body = 0
-        elif chunked:
-            self.body = CHUNKED
-        elif length is not None:
-            self.body = length
-        else:
-            self.body = UNTIL_CLOSE
+        elif self.body == UNTIL_CLOSE:
             self.reusable = False
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} body={self.body}>"
 
-    def _readFields(self) -> tuple[int | None, bool]:
+    def _readFields(self) -> None:
         length: int | None = None
-        chunked = False
-        for name, value in _RESPONSE_SPECIAL.findall(self._lower):
-            value = value.strip(b" \t")
+        chunked = closing = keeping = False
+        for name, padded in _specialInResponse(self._lower):
             if name == b"content-length":
+                value = padded.strip(b" \t")
                 if length is not None or not value.isdigit() or len(value) > 18:
                     raise RemoteProtocolError(BAD_RESPONSE, "Content-Length is not one number")
                 length = int(value)
+            elif name == b"connection":
+                close, keep, _ = self._readConnection(padded, BAD_RESPONSE)
+                closing = closing or close
+                keeping = keeping or keep
             elif name == b"transfer-encoding":
-                if chunked or value != b"chunked":
+                if chunked or padded.strip(b" \t") != b"chunked":
                     raise RemoteProtocolError(BAD_RESPONSE, "unknown Transfer-Encoding")
                 chunked = True
             else:
                 self.cut(name)
-                if name == b"connection":
-                    close, keep, _ = self._connection(value, BAD_RESPONSE)
-                    self.reusable = not close and (self.reusable or keep)
-        return length, chunked
+        if chunked and (length is not None or self.minor == 0):
+            raise RemoteProtocolError(BAD_RESPONSE, "contradicting framing of the body")
+        self.reusable = not closing and (keeping or self.minor == 1)
+        self.body = CHUNKED if chunked else UNTIL_CLOSE if length is None else length
 
     def forward(self, insert: bytes) -> bytes:
         """The head to send to the caller, with these field lines put in."""
-        if self._cuts is None and self.minor == 1:
-            if not insert:
-                return self.raw
-            return self.raw[:-2] + insert + b"\r\n"
+        if self.minor == 1:
+            return self._whole(insert)
         line = b"HTTP/1.1" + self.raw[8 : self._offset + 1]
         return b"".join((line, self._fields(), insert, b"\r\n"))
 
@@ -308,13 +327,16 @@ def parseRequest(data: bytes, requestLine: int, head: int, headerCount: int) -> 
     :return: None while more bytes are needed.
     :raise RemoteProtocolError: with the failure to answer.
     """
-    match = _REQUEST.match(data)
+    match = _matchRequest(data)
     if match is None:
         _complain(data, requestLine, head, headerCount)
         return None
     if match.end(3) + 2 > requestLine:
         raise RemoteProtocolError(URI_TOO_LONG, f"request line over {requestLine} bytes")
-    if match.end() > head or match[4].count(b"\n") > headerCount:
+    end = match.end()
+    # Few bytes are few fields; counting those of every head would cost more.
+    few = end <= headerCount * _SHORTEST_FIELD
+    if end > head or not (few or match[4].count(b"\n") <= headerCount):
         raise RemoteProtocolError(HEAD_TOO_LARGE, "head over the limit")
     return RequestHead(match)
 
@@ -342,7 +364,7 @@ def parseResponse(data: bytes, method: bytes, head: int, headerCount: int) -> Re
     :return: None while more bytes are needed.
     :raise RemoteProtocolError: with ``BAD_RESPONSE``.
     """
-    match = _RESPONSE.match(data)
+    match = _matchResponse(data)
     if match is None:
         line = _STATUS_LINE.match(data)
         if line is not None:
@@ -350,6 +372,8 @@ def parseResponse(data: bytes, method: bytes, head: int, headerCount: int) -> Re
         elif b"\n" in data or len(data) > head or not b"HTTP/1.".startswith(data[:7]):
             raise RemoteProtocolError(BAD_RESPONSE, "malformed status line")
         return None
-    if match.end() > head or match[3].count(b"\n") > headerCount:
+    end = match.end()
+    few = end <= headerCount * _SHORTEST_FIELD
+    if end > head or not (few or match[3].count(b"\n") <= headerCount):
         raise RemoteProtocolError(BAD_RESPONSE, "head over the limit")
     return ResponseHead(match, method)

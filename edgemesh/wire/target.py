@@ -21,7 +21,8 @@ from edgemesh.errors import BAD_REQUEST, RemoteProtocolError
 
 # Without user information, which only serves to disguise a name.
 _NAME = rb"(?:[A-Za-z0-9\-._~!$&'()*+;=%]++|\[[0-9A-Fa-f:.]++\])"
-_HOST = re.compile(_NAME + rb"(?::[0-9]{0,5}+)?")
+#: A name or address, with or without a port.
+AUTHORITY = re.compile(_NAME + rb"(?::[0-9]{0,5}+)?")
 _HOST_AND_PORT = re.compile(_NAME + rb":[0-9]{1,5}+")
 _ABSOLUTE = re.compile(rb"(https?)://([^/?]*+)", re.IGNORECASE)
 
@@ -41,11 +42,6 @@ class Target:
     origin: bytes = b""
 
 
-def isAuthority(value: bytes) -> bool:
-    """Whether this is a name or address, with or without a port."""
-    return _HOST.fullmatch(value) is not None
-
-
 def parseTarget(method: bytes, target: bytes) -> Target:
     """
     Read a target in any form but the origin form.
@@ -63,7 +59,7 @@ def parseTarget(method: bytes, target: bytes) -> Target:
         raise RemoteProtocolError(BAD_REQUEST, "the request target has no known form")
     if match[1].lower() != b"http":
         raise RemoteProtocolError(BAD_REQUEST, "https is reached by CONNECT")
-    if not isAuthority(match[2]):
+    if AUTHORITY.fullmatch(match[2]) is None:
         raise RemoteProtocolError(BAD_REQUEST, "the request target's authority is not valid")
     origin = target[match.end() :]
     if not origin and method == b"OPTIONS":

@@ -94,7 +94,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def options(self, value: bytes) -> tuple[bool, bool, bool]:
         """Close, keep-alive and upgrade in this value."""
-        return headOf()._connection(value, BAD_REQUEST)
+        return headOf()._readConnection(value, BAD_REQUEST)
 
     def test_words(self) -> None:
         """The three words that mean something are found in any list."""
@@ -111,13 +111,13 @@ class ConnectionTests(SynchronousTestCase):
     def test_noNames(self) -> None:
         """What is no field name cuts nothing, even when a line begins like it."""
         head = headOf(b"Host:b:80", b"x y: 1")
-        head._connection(b'host:b, x y, "host", host x', BAD_REQUEST)
+        head._readConnection(b'host:b, x y, "host", host x', BAD_REQUEST)
         self.assertEqual(head._fields(), b"Host:b:80\r\nx y: 1\r\n")
 
     def test_thousands(self) -> None:
         """Of thousands of names in a Connection field those that are there are cut."""
         head = headOf(*(b"n%d: 1" % number for number in range(100)))
-        head._connection(b",".join(b"n%d" % number for number in range(50, 9_000)), BAD_REQUEST)
+        head._readConnection(b",".join(b"n%d" % number for number in range(50, 9_000)), BAD_REQUEST)
         self.assertEqual(head._fields(), headOf(*(b"n%d: 1" % n for n in range(50)))._fields())
 
 

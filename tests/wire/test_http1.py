@@ -315,6 +315,45 @@ class HopByHopTests(SynchronousTestCase):
             start = b"GET / HTTP/" + version
             self.assertEqual([asked(wish, start=start).keepAlive for wish in wishes], kept)
 
+    def test_closeWins(self) -> None:
+        """Whoever says close anywhere means it, whatever else is said."""
+        close, keep = b"Connection: close", b"Connection: keep-alive"
+        for lines in ((close, keep), (keep, close), (keep, keep, close)):
+            self.assertFalse(asked(*lines).keepAlive, lines)
+            self.assertFalse(answered(b"Content-Length: 0", *lines).reusable, lines)
+
+    @given(
+        lines=st.lists(
+            st.sampled_from(
+                (
+                    b"Connection: keep-alive",
+                    b"connection: keep-alive",
+                    b"connection:keep-alive",
+                    b"Connection: Keep-Alive ",
+                    b"Connection: close",
+                    b"Connection: X-A",
+                    b"X-Connection: keep-alive",
+                    b"Keep-Alive: 5",
+                    b"X-A: 1",
+                    b"X-B: connection: keep-alive",
+                )
+            ),
+            max_size=6,
+        )
+    )
+    @settings(derandomize=True, max_examples=300, deadline=None)
+    def test_usualConnection(self, lines: list[bytes]) -> None:
+        """The Connection field that most peers send is cut like any other spelling of it."""
+        gone = [b"connection", b"keep-alive"]
+        gone += [b"x-a"] * (b"Connection: X-A" in lines)
+        kept = [line for line in lines if line.lower().partition(b":")[0] not in gone]
+        for insert in (b"", INSERT):
+            left = b"".join(line + b"\r\n" for line in kept) + insert + b"\r\n"
+            self.assertEqual(
+                asked(*lines).forward(insert, b""), b"GET / HTTP/1.1\r\nHost: b\r\n" + left
+            )
+            self.assertEqual(answered(*lines).forward(insert), b"HTTP/1.1 200 OK\r\n" + left)
+
     def test_reusable(self) -> None:
         """So does an endpoint's, as long as its answer has an end of its own."""
         length = b"Content-Length: 0"

@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.errors import BAD_REQUEST, RemoteProtocolError
-from edgemesh.wire.target import Target, isAuthority, parseTarget
+from edgemesh.wire.target import AUTHORITY, Target, parseTarget
 
 
 class AuthorityTests(SynchronousTestCase):
@@ -20,7 +20,7 @@ class AuthorityTests(SynchronousTestCase):
             b"b:",
             b"B_1",
         ):
-            self.assertTrue(isAuthority(value), value)
+            self.assertIsNotNone(AUTHORITY.fullmatch(value), value)
 
     def test_others(self) -> None:
         """What could hide another name, or is none, is not."""
@@ -50,7 +50,7 @@ class AuthorityTests(SynchronousTestCase):
                 b"http://b",
             ),
         ):
-            self.assertFalse(isAuthority(value), value)
+            self.assertIsNone(AUTHORITY.fullmatch(value), value)
 
 
 class TargetTests(SynchronousTestCase):
