@@ -230,6 +230,12 @@ def _handlerFaults(handlers: Handlers) -> Iterator[str]:
         yield f"handlers.outbound[0]: expected 'router', found {shown(first)}"
     yield from _twice("handlers.outbound", handlers.outbound)
     yield from _twice("handlers.inbound", handlers.inbound)
+    order = handlers.outbound
+    if "bizkeeper" in order and "loadbalance" in order[order.index("bizkeeper") :]:
+        yield (
+            f"handlers.outbound[{order.index('bizkeeper')}]: expected bizkeeper after"
+            f" loadbalance, whose endpoint it guards, found it before"
+        )
     for index, name in enumerate(handlers.inbound):
         if name in ("router", "loadbalance"):
             yield (

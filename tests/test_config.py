@@ -228,6 +228,9 @@ class RefusedTests(_Loading):
             "handlers: {outbound: [qps]}": "handlers.outbound[0]: expected 'router', found 'qps'",
             "handlers: {inbound: [qps, qps]}": "handlers.inbound[1]: expected each name once, "
             "found 'qps' again",
+            "handlers: {outbound: [router, bizkeeper, loadbalance]}": "handlers.outbound[1]: "
+            "expected bizkeeper after loadbalance, whose endpoint it guards, "
+            "found it before",
             "handlers: {inbound: [loadbalance]}": "handlers.inbound[0]: expected no handler "
             "that chooses, since the app is known by then, found 'loadbalance'",
             "limits: {grace: -1}": "limits.grace: expected number above 0 to 86400, found -1",

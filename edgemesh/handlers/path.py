@@ -45,7 +45,7 @@ class RetryBudget:
 
     def __init__(self, now: float, cap: float = 500.0) -> None:
         self.cap = cap
-        self._tokens = 100.0
+        self._tokens = 20.0
         self._since = now
 
     def called(self) -> None:
@@ -58,7 +58,8 @@ class RetryBudget:
         elapsed = max(0.0, now - self._since)
         self._tokens = min(self.cap, self._tokens + elapsed * self.perSecond)
         self._since = now
-        if self._tokens < 1.0:
+        # Sums of floats may miss a whole token by a little.
+        if self._tokens < 1.0 - 1e-6:
             return False
         self._tokens -= 1.0
         return True

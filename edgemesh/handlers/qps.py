@@ -2,13 +2,16 @@
 """
 The QPS controller: so many calls a second and no more.
 
-Looking outbound it limits this node's calls to a service port, looking inbound
-all calls to the app on this node, whoever makes them.  A request counts once,
+Looking outbound it limits this node's calls to a Service: ports with the same limit
+share it.  Looking inbound it limits all calls to the app on this node, which is one
+port of the Service, whoever makes them.  A request counts once,
 however often it is tried; of an opaque protocol every connection counts.  Knows
 policies and the token bucket; nothing of endpoints or protocols.
 """
 
 from __future__ import annotations
+
+from copy import copy
 
 from twisted.plugin import IPlugin
 from zope.interface import implementer
@@ -36,17 +39,27 @@ class QPSStage:
     picks = False
     perAttempt = False
 
-    def __init__(self, key: str, limit: Limit) -> None:
-        self.bucket = TokenBucket(limit.limit, limit.burst)
+    def __init__(self, key: str, limit: Limit, bucket: TokenBucket | None) -> None:
+        self.bucket = bucket or TokenBucket(limit.limit, limit.burst)
         self.admitted = 0
         self.refused = 0
         self._key = key
         self._detail = ""
-        self.use(limit)
+        self.use(limit, bucket)
 
-    def use(self, limit: Limit) -> None:
-        """Go on with another limit."""
-        self.bucket.change(limit.limit, limit.burst)
+    def use(self, limit: Limit, bucket: TokenBucket | None) -> None:
+        """
+        Go on with another limit, at the level of the former one.
+
+        :param bucket: the one that another port of the Service has for this limit.
+        """
+        former = self.bucket
+        if bucket is not None:
+            self.bucket = bucket
+        elif (limit.limit, limit.burst) != (former.limit, former.burst):
+            # A copy: another port of the Service may keep the former limit.
+            self.bucket = copy(former)
+            self.bucket.change(limit.limit, limit.burst)
         # Made here, because refusing must stay cheap just when calls are too many.
         self._detail = f"{self._key}: more than {limit.limit:g} calls a second"
 
@@ -89,8 +102,13 @@ class QPSHandler:
         limit = qps.outbound if side is Side.OUTBOUND else qps.inbound
         if limit is None:
             return None
+        shared = route.shared.get(limit) if side is Side.OUTBOUND else None
         if isinstance(former, QPSStage):
-            # The very same stage, so that calls in flight give back to the right bucket.
-            former.use(limit)
-            return former
-        return QPSStage(route.key, limit)
+            # The very same stage, so that calls in flight give back to the right limit.
+            stage = former
+            stage.use(limit, shared)
+        else:
+            stage = QPSStage(route.key, limit, shared)
+        if side is Side.OUTBOUND:
+            route.shared[limit] = stage.bucket
+        return stage

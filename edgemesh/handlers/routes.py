@@ -12,7 +12,7 @@ and idle connections survive.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from edgemesh.meta.model import Endpoint, Metadata, Service, ServicePort, portKey
 from edgemesh.meta.policy import Policy
@@ -80,9 +80,11 @@ class Route:
     :ivar key: ``web.default:80``.
     :ivar endpoints: every endpoint, whether it can take calls or not.
     :ivar policy: the merged policy.
+    :ivar shared: what handlers keep for the Service as a whole; one for all its
+        ports, empty at each change.
     """
 
-    __slots__ = ("endpoints", "key", "policy", "port", "service")
+    __slots__ = ("endpoints", "key", "policy", "port", "service", "shared")
 
     def __init__(
         self,
@@ -90,7 +92,9 @@ class Route:
         port: ServicePort,
         policy: Policy,
         endpoints: tuple[LiveEndpoint, ...],
+        shared: dict[object, Any] | None = None,
     ) -> None:
+        self.shared = {} if shared is None else shared
         self.key = portKey(service.namespace, service.name, port.port)
         self.service = service
         self.port = port
@@ -130,6 +134,7 @@ class RouteTable:
             for port in service.ports
         ]
         routes: dict[str, Route] = {}
+        shared: dict[int, dict[object, Any]] = {id(service): {} for service, _, _ in ports}
         live: dict[tuple[str, str, int], LiveEndpoint] = {}
         for service, port, policy in ports:
             key = portKey(service.namespace, service.name, port.port)
@@ -138,7 +143,8 @@ class RouteTable:
                 for endpoint in metadata.endpoints.get(key, ())
             ]
             # Two slices may name the same endpoint; it has one share all the same.
-            routes[key] = Route(service, port, policy, tuple(dict.fromkeys(known)))
+            endpoints = tuple(dict.fromkeys(known))
+            routes[key] = Route(service, port, policy, endpoints, shared[id(service)])
         self._live = live
         self._services = metadata.services
         self.routes = routes

@@ -248,7 +248,7 @@ class RetryTests(SynchronousTestCase):
             retried += node.path.mayRetry(invocation, 1.0)
             node.path.finish(invocation, Outcome(500), 1.0)
         # A hundred are there from the start, for the first failures of a quiet service.
-        self.assertEqual(retried, 100 + 600 // 5)
+        self.assertEqual(retried, 20 + 600 // 5)
 
 
 class RetryBudgetTests(SynchronousTestCase):

@@ -1,11 +1,15 @@
 """Tests of the QPS controller."""
 
+from collections.abc import Sequence
+
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from edgemesh.errors import RATE_LIMITED, Refused
 from edgemesh.handlers.qps import QPSHandler, QPSStage
+from edgemesh.handlers.routes import Route
 from edgemesh.interfaces import IHandler, IStage, Side
+from edgemesh.meta.model import ServicePort
 from tests.handlers.samples import WELL, World, call, connection
 
 
@@ -13,6 +17,20 @@ def stage(**qps: object) -> QPSStage:
     """The outbound stage for a policy."""
     made = QPSHandler().compose(World(qps=qps).route, Side.OUTBOUND, None)
     assert isinstance(made, QPSStage)
+    return made
+
+
+def twoPorts(
+    qps: dict[str, object], side: Side, former: Sequence[QPSStage | None] = (None, None)
+) -> list[QPSStage]:
+    """The stages of a Service's two ports."""
+    route = World(qps=qps).route
+    other = Route(route.service, ServicePort(81), route.policy, (), route.shared)
+    made = []
+    for one, before in zip((route, other), former, strict=True):
+        stage = QPSHandler().compose(one, side, before)
+        assert isinstance(stage, QPSStage)
+        made.append(stage)
     return made
 
 
@@ -43,6 +61,31 @@ class QPSTests(SynchronousTestCase):
         inbound = QPSHandler().compose(world.route, Side.INBOUND, None)
         assert isinstance(inbound, QPSStage)
         self.assertEqual((inbound.bucket.limit, inbound.bucket.burst), (5, 7))
+
+    def test_portsShareALimit(self) -> None:
+        """Outbound the limit is the Service's: a second port gives no second helping."""
+        limited = twoPorts({"outbound": {"limit": 0.1, "burst": 5}}, Side.OUTBOUND)
+        self.assertEqual([passes(one, 10.0, 4) for one in limited], [4, 1])
+
+    def test_portsAreAppsInbound(self) -> None:
+        """Inbound each port is an app of its own."""
+        limited = twoPorts({"inbound": {"limit": 0.1, "burst": 5}}, Side.INBOUND)
+        self.assertEqual([passes(one, 10.0, 9) for one in limited], [5, 5])
+
+    def test_sharedLevelIsKept(self) -> None:
+        """A new limit for all ports goes on at the level that they had together."""
+        before = twoPorts({"outbound": {"limit": 0.1, "burst": 5}}, Side.OUTBOUND)
+        passes(before[0], 10.0, 4)
+        after = twoPorts({"outbound": {"limit": 0.2, "burst": 9}}, Side.OUTBOUND, before)
+        self.assertEqual([passes(one, 10.0, 9) for one in after], [1, 0])
+
+    def test_ownLimitOfAPort(self) -> None:
+        """A port with another limit is limited by itself, and changes no other port."""
+        before = twoPorts({"outbound": {"limit": 0.1, "burst": 5}}, Side.OUTBOUND)
+        own = World(qps={"outbound": {"limit": 0.1, "burst": 2}}).route
+        changed = QPSHandler().compose(own, Side.OUTBOUND, before[0])
+        assert isinstance(changed, QPSStage)
+        self.assertEqual([passes(one, 10.0, 9) for one in (changed, before[1])], [2, 5])
 
     def test_refusal(self) -> None:
         """Who is refused learns which limit it was and when to come again."""
