@@ -30,7 +30,7 @@ class PluginMixin(ProcessesMixin):
         shutil.copytree(EXAMPLE, folder, ignore=leaveOut)
         for name, text in dropins.items():
             (folder / "twisted" / "plugins" / f"{name}.py").write_text(text)
-        return f"{ROOT}{os.pathsep}{folder}"
+        return f"{environment()['PYTHONPATH']}{os.pathsep}{folder}"
 
 
 class HandlerTests(PluginMixin, SynchronousTestCase):
