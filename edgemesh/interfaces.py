@@ -180,6 +180,9 @@ class IUpstreamWaiter(Interface):
 class IMetaSource(Interface):
     """Where Services, Endpoints, Pods and Nodes come from."""
 
+    applied = Attribute("How many changes were taken in.")
+    rejected = Attribute("How many times something was broken, and what was good before stayed.")
+
     def metadata() -> Metadata:
         """Everything known now: one immutable value, from memory."""
 

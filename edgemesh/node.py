@@ -52,7 +52,7 @@ from edgemesh.protocols.mesh import Mesh
 from edgemesh.protocols.registry import find
 from edgemesh.protocols.sweep import Sweep
 from edgemesh.protocols.transport import TransportServer
-from edgemesh.reload import ReloadOnHangup
+from edgemesh.reload import ReloadOnHangup, Rereading
 from edgemesh.state import StateDirectory
 
 
@@ -71,6 +71,7 @@ class Node(MultiService):
         self._config = config
         self._reactor = reactor
         self._reread = reread
+        self._rereading = Rereading()
         self._protocols = find(config.protocols, IMeshProtocol, "protocols")
         self._source = FolderMetaSource(reactor, config.manifests)
         self._table = RouteTable(config.node)
@@ -169,6 +170,7 @@ class Node(MultiService):
             self._metrics,
             lambda: self._mesh.draining,
             reactor.seconds,
+            self._rereading,
         )
         admin = endpointAt(reactor, config.admin, "admin")
         services.append(AdminServer(admin, self.view, reactor))
@@ -227,7 +229,9 @@ class Node(MultiService):
             outbound, inbound = self._handlers(config)
         except ConfigurationError as mistake:
             self.log.warn("not reloaded: {mistake}", mistake=mistake)
+            self._rereading.refuse(str(mistake))
             return
+        self._rereading.mistake = ""
         for key in sorted(changedKeys(config, wanted)):
             self.log.warn("{key} has changed: this needs a restart", key=key)
         self._outbound.useHandlers(outbound)

@@ -10,12 +10,31 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
+
+
+@dataclass(slots=True)
+class Rereading:
+    """
+    How reading the configuration again went.
+
+    :ivar refused: how many times it was wrong.
+    :ivar mistake: what was wrong the last time; empty when nothing was.
+    """
+
+    refused: int = 0
+    mistake: str = ""
+
+    def refuse(self, mistake: str) -> None:
+        """It was wrong; what was in force before still is."""
+        self.refused += 1
+        self.mistake = mistake
 
 
 class ReloadOnHangup(Service):

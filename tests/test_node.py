@@ -297,10 +297,16 @@ class ReloadTests(NodeTestCase):
         self.config = ConfigurationError("edgemesh.yaml: listners: ...")
         node.reload()
         self.assertTrue(self.logged("not reloaded"))
+        self.assertIn(
+            "[!]configuration: edgemesh.yaml: listners: ...", map(str, readiness(node.view))
+        )
         caller = self.connected(18080)
         caller.protocol.dataReceived(REQUEST)
         self.answerNext()
         self.assertEqual(caller.value(), ANSWER)
+        self.config = self.configured()
+        node.reload()
+        self.assertNotIn("configuration", "".join(map(str, readiness(node.view))))
 
     def test_restartNeeded(self):
         """What cannot change while the node runs is named."""

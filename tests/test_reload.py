@@ -5,7 +5,7 @@ import signal
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from edgemesh.reload import ReloadOnHangup
+from edgemesh.reload import ReloadOnHangup, Rereading
 
 
 class Signals:
@@ -69,3 +69,14 @@ class ReloadOnHangupTests(SynchronousTestCase):
         service.startService()
         self.assertTrue(service.running)
         service.stopService()
+
+
+class RereadingTests(SynchronousTestCase):
+    """How reading the configuration again went."""
+
+    def test_refused(self) -> None:
+        """Every mistake counts; the last one is remembered."""
+        rereading = Rereading()
+        rereading.refuse("one")
+        rereading.refuse("another")
+        self.assertEqual((rereading.refused, rereading.mistake), (2, "another"))

@@ -234,19 +234,20 @@ class NodeCollector(Collector):
         return breaker
 
     def _source(self) -> Iterator[Metric]:
-        source = self._view.source
+        view = self._view
+        source = view.source
         applied = CounterMetricFamily("edgemesh_config_applied", "Changes of metadata taken in.")
-        applied.add_metric((), getattr(source, "applied", 0))
+        applied.add_metric((), source.applied)
         rejected = CounterMetricFamily(
-            "edgemesh_config_rejected", "Broken files or objects that were not taken in."
+            "edgemesh_config_rejected", "Broken files that were not taken in."
         )
-        rejected.add_metric((), getattr(source, "rejected", 0))
+        rejected.add_metric((), source.rejected + view.rereading.refused)
         problems = GaugeMetricFamily(
             "edgemesh_config_problem",
             "1 for each file or object that is broken now.",
             labels=("name",),
         )
-        for name in islice(sorted(source.problems()), _MOST_PROBLEMS):
+        for name in islice(sorted(view.problems()), _MOST_PROBLEMS):
             # A file name need not be valid UTF-8; the text format must be.
             problems.add_metric((name.encode("utf-8", "backslashreplace").decode(),), 1)
         return iter((applied, rejected, problems))

@@ -43,7 +43,7 @@ def readiness(view: NodeView) -> list[Check]:
     for listener in view.listeners:
         checks.append(_check(listener.address != "", f"listener {listener.name}", "not up"))
     checks.append(_check(not view.draining(), "shutdown", "the node drains"))
-    for name, problem in sorted(view.source.problems().items()):
+    for name, problem in sorted(view.problems().items()):
         checks.append(Check(Mark.NOTICE, _oneLine(f"{name}: {problem}")))
     return checks
 

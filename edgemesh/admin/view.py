@@ -16,6 +16,7 @@ from edgemesh.handlers.chain import Chain
 from edgemesh.handlers.routes import RouteTable
 from edgemesh.interfaces import IMetaSource
 from edgemesh.metrics import Metrics
+from edgemesh.reload import Rereading
 
 
 class ListenerView(Protocol):
@@ -42,6 +43,7 @@ class NodeView:
     :ivar listeners: all that should be up.
     :ivar draining: whether the node is shutting down.
     :ivar seconds: the monotonic clock that handlers are given.
+    :ivar rereading: how reading the configuration again went.
     """
 
     node: str
@@ -54,3 +56,9 @@ class NodeView:
     metrics: Metrics
     draining: Callable[[], bool]
     seconds: Callable[[], float]
+    rereading: Rereading
+
+    def problems(self) -> dict[str, str]:
+        """What could not be taken in: file, object or ``configuration`` to one line."""
+        mistake = self.rereading.mistake
+        return {**self.source.problems(), **({"configuration": mistake} if mistake else {})}

@@ -32,7 +32,6 @@ class FolderMetaSource(Service):
     """
     Services, Endpoints, Pods and Nodes from the files of a folder.
 
-    :ivar applied: how many changes were taken in.
     :param reactor: keeps time, and reads what the kernel says of the folder.
     :param path: the folder; it may come later.
     :param quiet: seconds without a change after which it is looked at.
@@ -59,15 +58,17 @@ class FolderMetaSource(Service):
         self._watch = Watch(reactor, path, self._stirred)
         self._loop = LoopingCall(self._rescanned)
         self._loop.clock = reactor
-        self.applied = 0
         self.setName("manifests")  # type: ignore[no-untyped-call]
 
     def __repr__(self) -> str:
         return f"<FolderMetaSource {self._folder!r} {self._memory!r}>"
 
     @property
+    def applied(self) -> int:
+        return self._memory.applied
+
+    @property
     def rejected(self) -> int:
-        """How many times a file was refused."""
         return self._folder.rejected
 
     def metadata(self) -> Metadata:
@@ -118,8 +119,7 @@ class FolderMetaSource(Service):
         self._watch.renew()
         self._folder.look(everything)
         self._memory.report(self._folder.problems)
-        if self._memory.put(self._folder.metadata):
-            self.applied += 1
+        self._memory.put(self._folder.metadata)
 
     def _settle(self) -> None:
         """Forget that something is to be looked at."""

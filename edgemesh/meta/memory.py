@@ -22,6 +22,8 @@ class MemoryMetaSource:
     """
     What the node knows, from whoever calls :meth:`put`.
 
+    :ivar applied: how many changes were put in force.
+    :ivar rejected: whoever reports problems counts what it refused.
     :param metadata: the first complete value; without one it is not ready.
     """
 
@@ -32,6 +34,7 @@ class MemoryMetaSource:
         self._ready = metadata is not None
         self._problems: Mapping[str, str] = {}
         self._subscribers: list[Callable[[Metadata], None]] = []
+        self.applied = self.rejected = 0
 
     def __repr__(self) -> str:
         state = "ready" if self._ready else "not ready"
@@ -61,6 +64,7 @@ class MemoryMetaSource:
         if replace(metadata, generation=generation) == self._metadata:
             return False
         self._metadata = replace(metadata, generation=generation + 1)
+        self.applied += 1
         for changed in self._subscribers:
             try:
                 changed(self._metadata)

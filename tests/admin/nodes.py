@@ -16,6 +16,7 @@ from edgemesh.invocation import Invocation, Outcome
 from edgemesh.meta.model import Endpoint, Metadata, Service, ServicePort
 from edgemesh.meta.policy import Policy
 from edgemesh.metrics import Metrics
+from edgemesh.reload import Rereading
 
 NOW = 100.0
 
@@ -138,6 +139,7 @@ class Node:
 
     def __post_init__(self) -> None:
         self.source = FixedSource(metadata())
+        self.rereading = Rereading()
         self.table = RouteTable("edge-1")
         self.metrics = Metrics()
         self.listeners = [FixedListener("web.default:80", "127.0.0.1:18080")]
@@ -173,6 +175,7 @@ class Node:
             metrics=self.metrics,
             draining=lambda: self.drains,
             seconds=lambda: self.now,
+            rereading=self.rereading,
         )
 
 

@@ -169,6 +169,14 @@ class LiveStateTests(SynchronousTestCase):
         self.assertEqual(value(found, "edgemesh_config_rejected_total"), 2)
         self.assertEqual(value(found, "edgemesh_config_problem", name="bad.yaml"), 1)
 
+    def test_configuration(self) -> None:
+        """A configuration that is wrong at SIGHUP counts and is named."""
+        node = Node()
+        node.rereading.refuse("edgemesh.yaml: listners: ...")
+        found = samples(node)
+        self.assertEqual(value(found, "edgemesh_config_rejected_total"), 1)
+        self.assertEqual(value(found, "edgemesh_config_problem", name="configuration"), 1)
+
     def test_build(self) -> None:
         """Which version runs on which node."""
         labels = {"version": "1.2.3", "node": "edge-1"}

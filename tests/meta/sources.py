@@ -50,11 +50,13 @@ def metaSourceTests(
             self.assertEqual(self.source.metadata(), Metadata())
             self.assertEqual(self.source.problems(), {})
             self.assertFalse(self.source.ready())
+            self.assertEqual((self.source.applied, self.source.rejected), (0, 0))
 
         def test_first(self) -> None:
             """The first value makes it ready and has a generation."""
             self.offered.offer(["a"])
             self.assertTrue(self.source.ready())
+            self.assertEqual(self.source.applied, 1)
             metadata = self.source.metadata()
             self.assertEqual(list(metadata.services), [("default", "a")])
             self.assertEqual(list(metadata.endpoints), ["a.default:80"])
