@@ -1,10 +1,11 @@
 # -*- test-case-name: tests.protocols.test_refusals -*-
 """
-Say in the log why connections were refused, without filling it.
+Say in the log why calls were refused or failed, without filling it.
 
 An opaque connection has no answer that could carry a reason: its caller sees a
-reset.  So the reason goes to the log, at most once a second for each reason word
-and service port, with the number of refusals that it stands for.
+reset.  An answer carries the reason word, but not which endpoint it was.  So the log
+says it, at most once a second for each reason word and service port, with the number
+of calls that it stands for.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _MOST = 1_024
 
 class RefusalLog:
     """
-    Refusals by reason.
+    Refusals and failures by reason.
 
     :param seconds: the monotonic clock.
     """
@@ -38,6 +39,13 @@ class RefusalLog:
 
     def refused(self, invocation: Invocation, failure: Failure, detail: str) -> None:
         """A caller was reset."""
+        self._say("refused", invocation, failure, detail)
+
+    def failed(self, invocation: Invocation, failure: Failure, detail: str) -> None:
+        """A call got no answer of its endpoint, or not the whole of it."""
+        self._say("failed", invocation, failure, detail)
+
+    def _say(self, what: str, invocation: Invocation, failure: Failure, detail: str) -> None:
         now = self._seconds()
         service = invocation.route.key if invocation.route is not None else invocation.asked
         kind = (failure.reason, service)
@@ -50,8 +58,9 @@ class RefusalLog:
             self._unsaid.clear()
         self._since[kind] = now
         self.log.info(
-            "refused {protocol} from {caller} to {service}: {reason}: {detail}"
+            "{what} {protocol} from {caller} to {service}: {reason}: {detail}"
             " ({count} since last said)",
+            what=what,
             protocol=invocation.protocol,
             caller=invocation.caller,
             service=service or "(unknown)",

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from edgemesh.errors import NO_ENDPOINT, NO_ROUTE, Failure
+from edgemesh.errors import NO_ENDPOINT, NO_ROUTE, UPSTREAM_RESET, Failure
 from edgemesh.invocation import Invocation
 from edgemesh.protocols.refusals import RefusalLog
 
@@ -50,6 +50,13 @@ class RefusalLogTests(SynchronousTestCase):
         self.assertEqual(
             self.said, [("NE", "a.b:1", 1), ("NR", "a.b:1", 1), ("NE", "(unknown)", 1)]
         )
+
+    def test_failures(self) -> None:
+        """A call that an endpoint failed is told the same way, and as often."""
+        call = Invocation("http", "10.0.0.9", "a.b:1")
+        for _ in range(3):
+            self.refusals.failed(call, UPSTREAM_RESET, "10.0.0.1:80 closed before its answer")
+        self.assertEqual(self.said, [("UX", "a.b:1", 1)])
 
     def test_bounded(self) -> None:
         """However many services are refused, what is remembered is bounded."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IProtocol
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from edgemesh.errors import Failure, Refused
@@ -58,8 +57,6 @@ class Call:
         "invocation",
         "wantsPayload",
     )
-
-    log = Logger()
 
     def __init__(
         self,
@@ -117,8 +114,7 @@ class Call:
         if self.answering:
             self.cutShort(failure)
         else:
-            self.log.info("call given up: {detail}", detail=detail)
-            self._fail(failure)
+            self._failed(failure, detail)
 
     def cutShort(self, failure: Failure) -> None:
         """Part of the answer is out: end so that the caller can see that it is cut off."""
@@ -165,8 +161,7 @@ class Call:
                 self._open()
                 return
             detail += refusal
-        self.log.info("call failed: {detail}", detail=detail)
-        self._fail(failure)
+        self._failed(failure, detail)
 
     def _pickAnother(self, failure: Failure) -> str | None:
         """Pick another endpoint; say why not when there is no second try."""
@@ -188,6 +183,11 @@ class Call:
 
     def _refuse(self, refusal: Refused) -> None:
         self._fail(refusal.failure, refusal.status, refusal.retryAfter)
+
+    def _failed(self, failure: Failure, detail: str) -> None:
+        """The endpoint did not answer; the log says why."""
+        self._server.mesh.refusals.failed(self.invocation, failure, detail)
+        self._fail(failure)
 
     def _fail(self, failure: Failure, status: int = 0, retryAfter: float | None = None) -> None:
         """Answer in the mesh's own name; keep the connection if the request is wholly read."""

@@ -201,11 +201,10 @@ class Exchange(Call):
         upstream, self._upstream = self._upstream, None
         assert upstream is not None
         if self.answering:
-            self.log.info("answer cut short: {detail}", detail=detail)
+            self._server.mesh.refusals.failed(self.invocation, failure, detail)
             self.cutShort(failure)
         elif failure is BAD_RESPONSE:
-            self.log.info("no valid answer: {detail}", detail=detail)
-            self._fail(failure)
+            self._failed(failure, detail)
         elif upstream.reused and self._sends == 1 and self._head.retryable:
             self._server.client.dial(upstream.endpoint, self)
         else:
@@ -233,8 +232,7 @@ class Exchange(Call):
         agreed = (head.header(b"upgrade") or b"").lower() == b"websocket"
         if not (self._head.websocket and agreed):
             self._drop()
-            self.log.info("101 without a matching Upgrade")
-            self._fail(BAD_RESPONSE)
+            self._failed(BAD_RESPONSE, f"{upstream.endpoint.address}: 101 without an Upgrade")
             return
         self._write(head.forward(UPGRADED))
         self._status = head.status
