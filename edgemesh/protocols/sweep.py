@@ -31,7 +31,8 @@ class Sweep(Service):
     """
     Look at every watched deadline, every ``interval`` seconds.
 
-    :ivar watched: used as an ordered set; add and remove with the two methods.
+    :ivar watched: an ordered set, the same for good.  Add and remove with the two
+        methods; who does so for each request may use it itself.
     """
 
     log = Logger()

@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from edgemesh.errors import Failure, Refused
 from edgemesh.handlers.path import failed
-from edgemesh.interfaces import ITransportClient, IUpstreamWaiter
+from edgemesh.interfaces import IUpstreamWaiter
 from edgemesh.invocation import Invocation, Outcome
 from edgemesh.protocols.http.answers import CLOSE, KEEP_ALIVE, localAnswer
 from edgemesh.protocols.mesh import TCPStream
@@ -45,7 +45,6 @@ class Call:
     __slots__ = (
         "_answerAt",
         "_bodyWhole",
-        "_client",
         "_head",
         "_keepAlive",
         "_received",
@@ -63,11 +62,9 @@ class Call:
         server: HTTPServer,
         head: RequestHead,
         invocation: Invocation,
-        client: ITransportClient | None,
     ) -> None:
         self._server = server
         self._head = head
-        self._client = client
         self.invocation = invocation
         self._bodyWhole = False
         self._sends = 0
@@ -119,13 +116,13 @@ class Call:
     def cutShort(self, failure: Failure) -> None:
         """Part of the answer is out: end so that the caller can see that it is cut off."""
         self._drop()
-        self._report(failure, self._status)
+        self._report(failure, self._status, self._server.mesh.seconds())
         self._server.breakOff()
 
     def abandon(self, failure: Failure) -> None:
         """Nobody is left to answer: free the endpoint."""
         self._drop()
-        self._report(failure, self._status or failure.http)
+        self._report(failure, self._status or failure.http, self._server.mesh.seconds())
 
     # -- for the transport client -----------------------------------------------
 
@@ -144,14 +141,14 @@ class Call:
         route = self.invocation.route
         assert route is not None
         timeouts = route.policy.timeouts
-        waiting = self._bodyWhole and not self.answering
-        self._server.deadline = now + (timeouts.response if waiting else timeouts.idle)
+        if self._bodyWhole and not self.answering:
+            self._server.deadline = now + timeouts.response
+        else:
+            self._server.deadline = now + timeouts.idle
 
     def _open(self) -> None:
         """Get a connection to the endpoint that was picked."""
-        endpoint = self.invocation.endpoint
-        assert endpoint is not None and self._client is not None
-        self._client.open(endpoint, self)
+        raise NotImplementedError
 
     def _tryAgain(self, failure: Failure, detail: str) -> None:
         """Nothing of an answer was forwarded: send once more where that is safe."""
@@ -199,9 +196,10 @@ class Call:
             connection = CLOSE
         bodyless = self._head.method == b"HEAD"
         self._write(localAnswer(failure, connection, status, retryAfter, bodyless))
-        self._report(failure, status or failure.http)
+        now = server.mesh.seconds()
+        self._report(failure, status or failure.http, now)
         if keep:
-            server.next()
+            server.next(now)
         else:
             server.end()
 
@@ -209,9 +207,8 @@ class Call:
         self._sent += len(data)
         self._server.transport.write(data)
 
-    def _report(self, failure: Failure | None, status: int) -> None:
+    def _report(self, failure: Failure | None, status: int, now: float) -> None:
         invocation = self.invocation
-        now = self._server.mesh.seconds()
         latency = (self._answerAt or now) - invocation.started
         outcome = Outcome(status, failure, latency, self._received, self._sent)
         self._server.mesh.path.finish(invocation, outcome, now)

@@ -77,11 +77,16 @@ class HTTPClient:
         return f"<HTTPClient {idle} idle>"
 
     def open(self, endpoint: LiveEndpoint, waiter: IUpstreamWaiter) -> None:
-        pool = self._idle.get(endpoint)
-        if pool:
-            waiter.opened(pool.pop())
+        kept = self.take(endpoint)
+        if kept is not None:
+            waiter.opened(kept)
         else:
             self.dial(endpoint, waiter)
+
+    def take(self, endpoint: LiveEndpoint) -> HTTPUpstream | None:
+        """An idle connection out of the pool, if there is one."""
+        pool = self._idle.get(endpoint)
+        return pool.pop() if pool else None
 
     def dial(self, endpoint: LiveEndpoint, waiter: IUpstreamWaiter) -> None:
         """Get a fresh connection, whatever is in the pool."""
@@ -94,18 +99,19 @@ class HTTPClient:
         upstream = HTTPUpstream(self, endpoint)
         handOver(transport, upstream, b"")
         upstream.transport.resumeProducing()
-        self.keep(upstream)
+        self.keep(upstream, self.mesh.seconds())
 
-    def keep(self, upstream: HTTPUpstream) -> None:
+    def keep(self, upstream: HTTPUpstream, now: float) -> None:
         """Put an idle connection into the pool."""
+        mesh = self.mesh
         pool = self._idle.get(upstream.endpoint)
         if pool is None:
             pool = self._idle[upstream.endpoint] = []
-        if len(pool) >= self.mesh.limits.poolSize or self.mesh.draining:
+        if len(pool) >= mesh.limits.poolSize or mesh.draining:
             upstream.transport.loseConnection()
             return
         upstream.reused = True
-        upstream.idleSince = self.mesh.seconds()
+        upstream.idleSince = now
         pool.append(upstream)
 
     def lost(self, upstream: HTTPUpstream) -> None:

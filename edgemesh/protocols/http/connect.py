@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 class Connect(Call):
     """One CONNECT; an opaque connection for the chain."""
 
-    __slots__ = ()
+    __slots__ = ("_client",)
 
     def __init__(self, server: HTTPServer, head: RequestHead) -> None:
         now = server.mesh.seconds()
         invocation = Invocation(
             "tcp", server.accepted.caller, name=head.target, defaultPort=443, started=now
         )
-        super().__init__(server, head, invocation, server.mesh.clients.get("tcp"))
+        super().__init__(server, head, invocation)
+        self._client = server.mesh.clients.get("tcp")
 
     def begin(self, body: bytes, whole: bool) -> None:
         self._bodyWhole = whole
@@ -56,6 +57,11 @@ class Connect(Call):
             raise Refused(METHOD_REFUSED)
         if self._head.body != 0:
             raise Refused(BAD_REQUEST)
+
+    def _open(self) -> None:
+        endpoint = self.invocation.endpoint
+        assert endpoint is not None and self._client is not None
+        self._client.open(endpoint, self)
 
     def opened(self, upstream: IProtocol) -> None:
         transport = upstream.transport  # type: ignore[attr-defined]

@@ -67,6 +67,7 @@ class Connection:
         "_full",
         "_paused",
         "_pending",
+        "_watched",
         "accepted",
         "client",
         "deadline",
@@ -98,6 +99,8 @@ class Connection:
         self._pending = b""
         self._paused = False
         self._full = False
+        #: Hot: each request is watched for its own deadline.
+        self._watched = accepted.mesh.requests.watched
 
     # -- the caller's transport -------------------------------------------------
 
@@ -166,14 +169,14 @@ class Connection:
         if self.exchange is not None:
             self.exchange.sendAnswer()
         elif self.state is FULL:
-            self.next()
+            self.next(self.mesh.seconds())
 
     def stopProducing(self) -> None:
         """The connection is lost; connectionLost says so to everybody."""
 
     # -- what a call asks for ---------------------------------------------------
 
-    def next(self) -> None:
+    def next(self, now: float) -> None:
         """The answer is out: wait for another request, or take the one that is here."""
         raise NotImplementedError
 
@@ -225,7 +228,7 @@ class Connection:
 
     def _callOver(self) -> None:
         self.exchange = None
-        self.mesh.requests.unwatch(self)
+        self._watched.pop(self, None)
 
     def pause(self) -> None:
         """Read no more for now."""

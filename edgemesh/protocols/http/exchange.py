@@ -29,6 +29,9 @@ from edgemesh.wire.http1 import CHUNKED, UNTIL_CLOSE, RequestHead, ResponseHead
 if TYPE_CHECKING:
     from edgemesh.protocols.http.server import HTTPServer
 
+#: A body of so many bytes is copied behind its head: cheaper than two pieces for one write.
+_SMALL = 4_096
+
 
 class Exchange(Call):
     """One request over HTTP and its answer."""
@@ -48,7 +51,7 @@ class Exchange(Call):
             head,
             server.mesh.seconds(),
         )
-        super().__init__(server, head, invocation, server.client)
+        Call.__init__(self, server, head, invocation)
         self._upstream: HTTPUpstream | None = None
         #: The request as it is sent: head, and the part of the body that is here.
         self._first = b""
@@ -57,7 +60,8 @@ class Exchange(Call):
 
     def begin(self, body: bytes, whole: bool) -> None:
         self._bodyWhole = whole
-        self._received += len(body)
+        if body:
+            self._received += len(body)
         server = self._server
         invocation = self.invocation
         try:
@@ -68,9 +72,15 @@ class Exchange(Call):
         head = self._head
         first = head.forward(server.insert, b"") if head.minor and head.host else self._oldHead()
         self._first = first + body if body else first
+        endpoint = invocation.endpoint
+        assert endpoint is not None
+        client = server.client
+        upstream = client.take(endpoint)
+        if upstream is not None:
+            self._send(upstream, invocation.started)
+            return
         self._setDeadline(invocation.started)
-        assert invocation.endpoint is not None
-        server.client.open(invocation.endpoint, self)
+        client.dial(endpoint, self)
         if not whole and self._upstream is None and server.exchange is self:
             server.pause()
 
@@ -109,24 +119,26 @@ class Exchange(Call):
 
     def opened(self, upstream: IProtocol) -> None:
         assert isinstance(upstream, HTTPUpstream)
-        if self._server.exchange is self:
-            self._send(upstream)
+        server = self._server
+        now = server.mesh.seconds()
+        if server.exchange is self:
+            self._send(upstream, now)
         else:
             # The caller went away, or gave up, while we dialled.
-            self._server.client.keep(upstream)
+            server.client.keep(upstream, now)
 
-    def _send(self, upstream: HTTPUpstream) -> None:
+    def _send(self, upstream: HTTPUpstream, now: float) -> None:
         self._upstream = upstream
         self._sends += 1
+        head = self._head
         first = self._first
-        if not self._head.retryable:
+        if not head.retryable:
             self._first = b""
-        server = self._server
-        self._setDeadline(server.mesh.seconds())
+        self._setDeadline(now)
         if not self._bodyWhole:
             # Before the bytes: writing them may pause the caller again.
-            server.resume()
-        upstream.request(self, self._head.method, first)
+            self._server.resume()
+        upstream.request(self, head.method, first)
 
     def interim(self, head: ResponseHead) -> None:
         """Pass a 1xx on, to callers that know it."""
@@ -138,55 +150,62 @@ class Exchange(Call):
     def answer(self, head: ResponseHead, body: bytes, last: bool) -> None:
         """Forward the answer's head, with the first part of its body."""
         server = self._server
+        mesh = server.mesh
         self.answering = True
-        self._answerAt = now = server.mesh.seconds()
+        self._answerAt = now = mesh.seconds()
         self._first = b""
         self._status = head.status
-        insert = b""
+        plain = self._keepAlive and self._bodyWhole and not self.wantsPayload
+        if plain and head.body != UNTIL_CLOSE and not mesh.draining:
+            out = head.forward(b"")
+        else:
+            out = self._changed(head)
+        self._sent += len(out) + len(body)
+        if len(body) > _SMALL:
+            server.transport.writeSequence((out, body))
+        else:
+            server.transport.write(out + body)
+        if last:
+            self._answerEnded(now)
+        else:
+            self._setDeadline(now)
+
+    def _changed(self, head: ResponseHead) -> bytes:
+        """The answer's head for a caller whose connection ends, or who knows HTTP/1.0 only."""
+        old = self.wantsPayload
         if (
             not self._keepAlive
             or not self._bodyWhole
             or head.body == UNTIL_CLOSE
-            or (head.body == CHUNKED and self.wantsPayload)
-            or server.mesh.draining
+            or (head.body == CHUNKED and old)
+            or self._server.mesh.draining
         ):
             self._keepAlive = False
-            insert = CLOSE
-        elif self.wantsPayload:
-            insert = KEEP_ALIVE
-        if self.wantsPayload:
+        if old:
             # Not even in an answer to HEAD (RFC 9112 section 6.1).
             head.cut(b"transfer-encoding")
-        out = head.forward(insert)
-        self._sent += len(out) + len(body)
-        if body:
-            server.transport.writeSequence((out, body))
-        else:
-            server.transport.write(out)
-        if last:
-            self._answerEnded()
-        else:
-            self._setDeadline(now)
+        return head.forward(KEEP_ALIVE if self._keepAlive else CLOSE)
 
     def answerMore(self, body: bytes, last: bool) -> None:
         """Forward more of the body."""
         if body:
             self._write(body)
+        now = self._server.mesh.seconds()
         if last:
-            self._answerEnded()
+            self._answerEnded(now)
         else:
-            self._setDeadline(self._server.mesh.seconds())
+            self._setDeadline(now)
 
-    def _answerEnded(self) -> None:
-        server = self._server
-        upstream, self._upstream = self._upstream, None
+    def _answerEnded(self, now: float) -> None:
+        upstream = self._upstream
         assert upstream is not None
-        upstream.finished(self._bodyWhole)
-        self._report(None, self._status)
+        self._upstream = None
+        upstream.finished(self._bodyWhole, now)
+        self._report(None, self._status, now)
         if self._keepAlive:
-            server.next()
+            self._server.next(now)
         else:
-            server.end()
+            self._server.end()
 
     def holdAnswer(self) -> None:
         if self._upstream is not None:

@@ -125,7 +125,7 @@ class HTTPServer(Connection):
     def _readOne(self) -> bool:
         """Serve one request; False when no further one can be served now."""
         data = self._pending
-        if data.startswith(b"\r\n"):  # RFC 9112 section 2.2
+        if data[0] == 13 and data.startswith(b"\r\n"):  # RFC 9112 section 2.2
             self._pending = data = _EMPTY_LINES.sub(b"", data)
             if not data:
                 # The deadline stays: empty lines do not keep a connection.
@@ -141,17 +141,25 @@ class HTTPServer(Connection):
             self._awaitHead()
             return False
         self._pending = b""
-        kind = Connect if head.method == b"CONNECT" else Exchange
-        exchange: Call = kind(self, head)
+        exchange: Call = Connect(self, head) if head.method == b"CONNECT" else Exchange(self, head)
         self.exchange = exchange
-        self.mesh.requests.watch(self)
+        self._watched[self] = None
+        if head.body == 0 and head.end == len(data):
+            # Hot: most requests are a head and nothing else.
+            self.state = ANSWER
+            exchange.begin(b"", True)
+        else:
+            self._beginWith(exchange, head, data[head.end :])
+        return self.state is IDLE
+
+    def _beginWith(self, exchange: Call, head: RequestHead, rest: bytes) -> None:
+        """Begin a call with what came after its head."""
         try:
-            body = self._takeBody(head, data[head.end :])
+            body = self._takeBody(head, rest)
         except RemoteProtocolError as error:
             exchange.malformed(error.failure)
-            return False
-        exchange.begin(body, self.state is ANSWER)
-        return self.state is IDLE
+        else:
+            exchange.begin(body, self.state is ANSWER)
 
     def _awaitHead(self) -> None:
         """Part of a head is here; the rest must come in time, however it trickles."""
@@ -160,7 +168,7 @@ class HTTPServer(Connection):
             # The time that recognising the protocol took counts as well.
             began = self.accepted.began or self.mesh.seconds()
             self.deadline = began + self.mesh.limits.headerTimeout
-            self.mesh.requests.watch(self)
+            self._watched[self] = None
 
     def _takeBody(self, head: RequestHead, rest: bytes) -> bytes:
         """Split what came after the head into this body's part and what is pending."""
@@ -207,17 +215,18 @@ class HTTPServer(Connection):
         self.mesh.path.finish(invocation, outcome, now)
         self.linger()
 
-    def next(self) -> None:
+    def next(self, now: float) -> None:
         self.exchange = None
         self.accepted.began = 0.0
         mesh = self.mesh
-        mesh.requests.unwatch(self)
-        self.deadline = mesh.seconds() + mesh.limits.keepAlive
+        self._watched.pop(self, None)
+        self.deadline = now + mesh.limits.keepAlive
         if self._full:
             self.state = FULL
             return
         self.state = IDLE
-        self.resume()
+        if self._paused:
+            self.resume()
         if self._pending:
             if not self._parsing:
                 self._readHeads()

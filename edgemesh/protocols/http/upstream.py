@@ -142,7 +142,7 @@ class HTTPUpstream:
         self._state = _HEAD
         self.transport.write(data)
 
-    def finished(self, keep: bool) -> None:
+    def finished(self, keep: bool, now: float) -> None:
         """
         The caller has the whole answer.
 
@@ -153,8 +153,9 @@ class HTTPUpstream:
         if not keep or self._full:
             self.transport.abortConnection()
         elif self._reusable:
-            self.resume()
-            self._client.keep(self)
+            if self._paused:
+                self.resume()
+            self._client.keep(self, now)
         else:
             self.transport.loseConnection()
 
@@ -207,18 +208,19 @@ class HTTPUpstream:
             self._client.lost(self)
             self.transport.abortConnection()
             return
+        state = self._state
         try:
-            if self._state is _LENGTH:
+            if state is _HEAD:
+                self._headReceived(caller, data)
+            elif state is _LENGTH:
                 self._lengthReceived(caller, data)
-            elif self._state is _CHUNKS:
+            elif state is _CHUNKS:
                 body = self._chunks.feed(data)
                 last = self._chunksEnded()
                 if body or last:
                     caller.answerMore(body, last)
-            elif self._state is _UNTIL_CLOSE:
-                caller.answerMore(data, False)
             else:
-                self._headReceived(caller, data)
+                caller.answerMore(data, False)
         except RemoteProtocolError as error:
             self._fail(error.failure, error.detail)
 
@@ -252,8 +254,7 @@ class HTTPUpstream:
                 return
             rest = data[head.end :]
             if head.status >= 200:
-                self._begin(caller, head, rest)
-                return
+                break
             if head.status == 101:
                 caller.switched(head, rest)
                 return
@@ -261,9 +262,15 @@ class HTTPUpstream:
             if not rest:
                 return
             data = rest
+        self._reusable = head.reusable
+        # Hot: most answers come whole, in one piece.
+        if head.body == len(rest):
+            self._state = _IDLE
+            caller.answer(head, rest, True)
+        else:
+            self._begin(caller, head, rest)
 
     def _begin(self, caller: Answered, head: ResponseHead, rest: bytes) -> None:
-        self._reusable = head.reusable
         last = False
         if head.body >= 0:
             self._left = head.body - len(rest)

@@ -93,8 +93,8 @@ class ClientTests(SynchronousTestCase):
     def test_lastFirst(self) -> None:
         """The connection that was used last is used next; it is marked as kept."""
         one, two = self.fresh(), self.fresh()
-        self.client.keep(one)
-        self.client.keep(two)
+        self.client.keep(one, self.ladder.loop.seconds())
+        self.client.keep(two, self.ladder.loop.seconds())
         self.client.open(self.endpoint, self.waiter)
         self.assertIs(self.waiter.got[-1], two)
         self.assertTrue(two.reused)
@@ -102,7 +102,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_fresh(self) -> None:
         """Who needs a fresh one gets a fresh one."""
-        self.client.keep(self.fresh())
+        self.client.keep(self.fresh(), self.ladder.loop.seconds())
         self.client.dial(self.endpoint, self.waiter)
         self.assertEqual(len(self.ladder.loop.dialled), 1)
 
@@ -110,30 +110,30 @@ class ClientTests(SynchronousTestCase):
         """Only so many are kept for an endpoint."""
         upstreams = [self.fresh() for _ in range(4)]
         for upstream in upstreams:
-            self.client.keep(upstream)
+            self.client.keep(upstream, self.ladder.loop.seconds())
         self.assertEqual([self.isClosed(u) for u in upstreams], [False, False, False, True])
         self.assertIn("3 idle", repr(self.client))
 
     def test_idle(self) -> None:
         """What nobody takes for a while is closed, the rest stays."""
         old, new = self.fresh(), self.fresh()
-        self.client.keep(old)
+        self.client.keep(old, self.ladder.loop.seconds())
         self.ladder.after(6.0)
-        self.client.keep(new)
+        self.client.keep(new, self.ladder.loop.seconds())
         self.ladder.after(6.0)
         self.assertEqual((self.isClosed(old), self.isClosed(new)), (True, False))
 
     def test_died(self) -> None:
         """A kept connection that ends is forgotten."""
         upstream = self.fresh()
-        self.client.keep(upstream)
+        self.client.keep(upstream, self.ladder.loop.seconds())
         self.ladder.end(self.wire(upstream))
         self.assertIn("0 idle", repr(self.client))
 
     def test_retain(self) -> None:
         """Connections to endpoints that are gone are closed."""
         upstream = self.fresh()
-        self.client.keep(upstream)
+        self.client.keep(upstream, self.ladder.loop.seconds())
         self.client.retain([self.endpoint])
         self.assertFalse(self.isClosed(upstream))
         self.client.retain([])
@@ -142,7 +142,7 @@ class ClientTests(SynchronousTestCase):
     def test_close(self) -> None:
         """At the end everything idle is closed."""
         upstream = self.fresh()
-        self.client.keep(upstream)
+        self.client.keep(upstream, self.ladder.loop.seconds())
         self.client.close()
         self.assertTrue(self.isClosed(upstream))
 
@@ -150,5 +150,5 @@ class ClientTests(SynchronousTestCase):
         """While the node shuts down nothing is kept any more."""
         upstream = self.fresh()
         self.ladder.mesh.draining = True
-        self.client.keep(upstream)
+        self.client.keep(upstream, self.ladder.loop.seconds())
         self.assertTrue(self.isClosed(upstream))

@@ -48,7 +48,7 @@ class Listener:
         self.body += body
         if last:
             self.heard.append("last")
-            self.upstream.finished(True)
+            self.upstream.finished(True, 0.0)
 
     def answerFailed(self, failure: Failure, detail: str) -> None:
         """It will not come."""
@@ -142,7 +142,7 @@ class AnswerTests(UpstreamCase):
         self.upstream.resume()
         self.assertTrue(self.ladder.loop.isReading(self.wire))
         self.upstream.pause()
-        self.upstream.finished(True)
+        self.upstream.finished(True, 0.0)
         self.assertTrue(self.ladder.loop.isReading(self.wire))
 
     def test_leave(self) -> None:
