@@ -129,6 +129,11 @@ def changedKeys(old: Config, new: Config) -> frozenset[str]:
     )
 
 
+def withLiveKeys(old: Config, new: Config) -> Config:
+    """What is in force once ``new`` was read: its live keys, and ``old`` for the rest."""
+    return msgspec.structs.replace(old, **{key: getattr(new, key) for key in LIVE_KEYS})
+
+
 def addresses(config: Config) -> dict[str, str]:
     """Every server endpoint string by its key path."""
     texts = {f"listeners[{i}].listen": each.listen for i, each in enumerate(config.listeners)}

@@ -20,7 +20,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import msgspec
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import CannotListenError
@@ -32,7 +31,7 @@ from edgemesh.admin.accesslog import AccessLog
 from edgemesh.admin.server import AdminServer
 from edgemesh.admin.sinks import sinkFor
 from edgemesh.admin.view import NodeView
-from edgemesh.config import LIVE_KEYS, Config, changedKeys
+from edgemesh.config import Config, changedKeys, withLiveKeys
 from edgemesh.errors import ConfigurationError
 from edgemesh.handlers.chain import Chain
 from edgemesh.handlers.path import CallPath
@@ -200,7 +199,10 @@ class Node(MultiService):
         except Exception:
             # A stranger's handler may fail to compose; calls go on as before.
             self.log.failure("generation {n} is not in force", n=metadata.generation)
+            line = f"generation {metadata.generation} is not in force; see the log"
+            self._rereading.refuse("metadata", line)
         else:
+            self._rereading.accept("metadata")
             self.log.info(
                 "generation {n} in force: {services} services, {endpoints} endpoints",
                 n=metadata.generation,
@@ -225,13 +227,13 @@ class Node(MultiService):
         """Read configuration and metadata again; what is wrong changes nothing."""
         try:
             wanted = self._reread()
-            config = _withLiveKeys(self._config, wanted)
+            config = withLiveKeys(self._config, wanted)
             outbound, inbound = self._handlers(config)
         except ConfigurationError as mistake:
             self.log.warn("not reloaded: {mistake}", mistake=mistake)
-            self._rereading.refuse(str(mistake))
+            self._rereading.refuse("configuration", str(mistake))
             return
-        self._rereading.mistake = ""
+        self._rereading.accept("configuration")
         for key in sorted(changedKeys(config, wanted)):
             self.log.warn("{key} has changed: this needs a restart", key=key)
         self._outbound.useHandlers(outbound)
@@ -242,7 +244,8 @@ class Node(MultiService):
             self._accessLog.reopen()
         self._source.reload()
         self._changed(self._source.metadata())
-        self.log.info("reloaded")
+        if not self._rereading.mistakes:
+            self.log.info("reloaded")
 
     # -- start and stop ---------------------------------------------------------
 
@@ -252,6 +255,8 @@ class Node(MultiService):
         except (CannotListenError, OSError) as error:
             # Before the reactor runs nothing else would end the program.
             raise SystemExit(f"edgemesh: {error}") from None
+        for mistake in self._rereading.mistakes.values():
+            raise SystemExit(f"edgemesh: {mistake}")
 
     def stopService(self) -> Deferred[Any]:
         """Stop accepting, let calls in flight end, then stop everything."""
@@ -293,7 +298,3 @@ def _configured(handler: IHandler, config: Config) -> IHandler:
 def _delivering(outbound: list[IHandler]) -> list[IHandler]:
     """Of the outbound handlers those that find a service and pick an endpoint here."""
     return [handler for handler in outbound if handler.name in ("router", "loadbalance")]
-
-
-def _withLiveKeys(old: Config, new: Config) -> Config:
-    return msgspec.structs.replace(old, **{key: getattr(new, key) for key in LIVE_KEYS})

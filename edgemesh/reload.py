@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
@@ -22,19 +22,23 @@ from twisted.logger import Logger
 @dataclass(slots=True)
 class Rereading:
     """
-    How reading the configuration again went.
+    How taking in what changed went.
 
-    :ivar refused: how many times it was wrong.
-    :ivar mistake: what was wrong the last time; empty when nothing was.
+    :ivar refused: how many times it could not be taken in.
+    :ivar mistakes: why it cannot, by what: ``configuration`` or ``metadata``.
     """
 
     refused: int = 0
-    mistake: str = ""
+    mistakes: dict[str, str] = field(default_factory=dict)
 
-    def refuse(self, mistake: str) -> None:
+    def refuse(self, what: str, mistake: str) -> None:
         """It was wrong; what was in force before still is."""
         self.refused += 1
-        self.mistake = mistake
+        self.mistakes[what] = mistake
+
+    def accept(self, what: str) -> None:
+        """It is in force."""
+        self.mistakes.pop(what, None)
 
 
 class ReloadOnHangup(Service):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from edgemesh.config import LIVE_KEYS, Config, Handlers, Listener, changedKeys, load
+from edgemesh.config import LIVE_KEYS, Config, Handlers, Listener, changedKeys, load, withLiveKeys
 from edgemesh.errors import ConfigurationError
 from edgemesh.meta.files import ManifestFolder
 from edgemesh.meta.model import Service, ServicePort
@@ -137,6 +137,13 @@ class LoadTests(_Loading):
         self.assertEqual(changedKeys(old, old), frozenset())
         self.assertEqual(changedKeys(old, new), {"limits", "admin"})
         self.assertEqual(changedKeys(old, new) - LIVE_KEYS, {"limits", "admin"})
+
+    def test_withLiveKeys(self) -> None:
+        """A reload puts in force what may change, and nothing else."""
+        old = self.load("admin: tcp:2")
+        new = self.load("admin: tcp:1\npolicies: {'*': {retries: false}}")
+        mixed = withLiveKeys(old, new)
+        self.assertEqual((mixed.admin, mixed.policies), ("tcp:2", {"*": {"retries": False}}))
 
 
 class RefusedTests(_Loading):

@@ -326,6 +326,17 @@ class ReloadTests(NodeTestCase):
         self.answerNext()
         self.assertEqual(caller.value(), ANSWER)
 
+    def test_handlerThatNeverComposes(self):
+        """A stranger's handler that fails from the beginning stops start-up."""
+
+        def compose(self, route, side, former):
+            raise ZeroDivisionError("a stranger's defect")
+
+        self.patch(QPSHandler, "compose", compose)
+        end = self.assertRaises(SystemExit, self.started)
+        self.assertIn("generation 1 is not in force", str(end.code))
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+
     def test_handlerThatCannotCompose(self):
         """When a stranger's handler fails at a change, calls go on as they did before."""
         node = self.started()
@@ -341,6 +352,11 @@ class ReloadTests(NodeTestCase):
         (self.manifests / "new-service.json").write_text(json.dumps(service))
         node.reload()
         self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+        self.assertFalse(self.logged("reloaded"))
+        self.assertIn(
+            "[!]metadata: generation 2 is not in force; see the log",
+            map(str, readiness(node.view)),
+        )
         for name, status in ((b"web", b"200 OK"), (b"new", b"404 Not Found")):
             caller = self.connected(18081)
             caller.protocol.dataReceived(REQUEST.replace(b"web", name))

@@ -72,11 +72,15 @@ class ReloadOnHangupTests(SynchronousTestCase):
 
 
 class RereadingTests(SynchronousTestCase):
-    """How reading the configuration again went."""
+    """How taking in what changed went."""
 
     def test_refused(self) -> None:
-        """Every mistake counts; the last one is remembered."""
+        """Every mistake counts; the last one is remembered until it is mended."""
         rereading = Rereading()
-        rereading.refuse("one")
-        rereading.refuse("another")
-        self.assertEqual((rereading.refused, rereading.mistake), (2, "another"))
+        rereading.refuse("configuration", "one")
+        rereading.refuse("configuration", "another")
+        rereading.refuse("metadata", "a third")
+        self.assertEqual(rereading.refused, 3)
+        self.assertEqual(rereading.mistakes, {"configuration": "another", "metadata": "a third"})
+        rereading.accept("configuration")
+        self.assertEqual(rereading.mistakes, {"metadata": "a third"})

@@ -43,7 +43,7 @@ class NodeView:
     :ivar listeners: all that should be up.
     :ivar draining: whether the node is shutting down.
     :ivar seconds: the monotonic clock that handlers are given.
-    :ivar rereading: how reading the configuration again went.
+    :ivar rereading: how taking in what changed went.
     """
 
     node: str
@@ -59,6 +59,5 @@ class NodeView:
     rereading: Rereading
 
     def problems(self) -> dict[str, str]:
-        """What could not be taken in: file, object or ``configuration`` to one line."""
-        mistake = self.rereading.mistake
-        return {**self.source.problems(), **({"configuration": mistake} if mistake else {})}
+        """What could not be taken in: file, object, ``configuration``... to one line."""
+        return {**self.source.problems(), **self.rereading.mistakes}

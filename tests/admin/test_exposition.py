@@ -172,7 +172,7 @@ class LiveStateTests(SynchronousTestCase):
     def test_configuration(self) -> None:
         """A configuration that is wrong at SIGHUP counts and is named."""
         node = Node()
-        node.rereading.refuse("edgemesh.yaml: listners: ...")
+        node.rereading.refuse("configuration", "edgemesh.yaml: listners: ...")
         found = samples(node)
         self.assertEqual(value(found, "edgemesh_config_rejected_total"), 1)
         self.assertEqual(value(found, "edgemesh_config_problem", name="configuration"), 1)
