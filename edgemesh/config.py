@@ -269,14 +269,12 @@ def _listenerFaults(config: Config) -> Iterator[str]:
 def _isService(text: str, clusterDomain: str) -> bool:
     """Whether this is a service as callers write it, perhaps with a port."""
     name = _SERVICE.fullmatch(text)
-    return (
-        name is not None and name["domain"] in (None, clusterDomain) and _isPort(name["port"] or "")
-    )
+    return name is not None and name["domain"] in (None, clusterDomain) and _isPort(name["port"])
 
 
-def _isPort(text: str) -> bool:
+def _isPort(text: str | None) -> bool:
     """Whether this is a port: no text, a name, or a number as a port is written."""
-    return not text.isdecimal() or (text[0] != "0" and int(text) <= 65_535)
+    return not (text and text.isdecimal()) or (text[0] != "0" and int(text) <= 65_535)
 
 
 def _addressFaults(config: Config) -> Iterator[str]:
@@ -296,7 +294,7 @@ def _addressFaults(config: Config) -> Iterator[str]:
 
 def _policyFaults(key: str, patch: dict[str, Any], place: str) -> Iterator[str]:
     name = _POLICY_KEY.fullmatch(key)
-    if name is None or not _isPort(name["port"] or ""):
+    if name is None or not _isPort(name["port"]):
         yield f"policies: expected *, web.default or web.default:80 as keys, found {shown(key)}"
     # Raises by itself: each part must be right without the others.
     check(patch, Policy, place, f"policies.{key}")
