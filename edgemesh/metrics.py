@@ -160,7 +160,7 @@ class Metrics:
     def callEnded(self, invocation: Invocation, outcome: Outcome) -> None:
         """Count a call that ended, well or not."""
         route = invocation.route
-        key = (route.key if route is not None else "", invocation.protocol)
+        key = ("" if route is None else route.key, invocation.protocol)
         cells = self.calls.get(key)
         if cells is None:
             cells = self._newCalls(key)
@@ -170,7 +170,10 @@ class Metrics:
             cells.outcomes[ending] += 1
         except KeyError:
             cells.newOutcome(ending)
-        cells.durations.observe(outcome.latency)
+        latency = outcome.latency
+        durations = cells.durations
+        durations.counts[bisect_left(DURATIONS, latency)] += 1
+        durations.total += latency
         cells.received += outcome.received
         cells.sent += outcome.sent
 

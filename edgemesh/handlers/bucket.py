@@ -51,16 +51,19 @@ class TokenBucket:
 
     def take(self, now: float) -> bool:
         """Take a token, if there is one."""
+        level = self._level
         elapsed = now - self._since
         if elapsed > 0.0:
             self._since = now
-            level = self._level + elapsed * self.limit
-            self._level = level if level < self._full else self._full
+            level += elapsed * self.limit
+            if level > self._full:
+                level = self._full
         elif elapsed < -_OUT_OF_ORDER:
             self._since = now
-        if self._level < _NEARLY:
+        if level < _NEARLY:
+            self._level = level
             return False
-        self._level -= 1.0
+        self._level = level - 1.0
         return True
 
     def giveBack(self) -> None:

@@ -27,8 +27,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from edgemesh.errors import INTERNAL, NO_ENDPOINT, ConfigurationError, Refused
 from edgemesh.handlers.routes import Route
@@ -160,23 +162,44 @@ class Chain:
 
 def _run(stages: _Stages, invocation: Invocation, now: float) -> None:
     """Let every stage decide; when one cannot, give back or go on with another endpoint."""
-    position = 0
+    # Hot: most calls pass at once, and need nobody to count how far they came.
+    try:
+        for stage in stages:
+            stage.decide(invocation, now)
+    except Exception as problem:
+        refuser = next(at for at, one in enumerate(stages) if one is stage)
+        _goOn(stages, refuser, problem, invocation, now)
+
+
+def _goOn(
+    stages: _Stages, refuser: int, problem: Exception, invocation: Invocation, now: float
+) -> None:
+    """One stage would not decide: give back, or go on with another endpoint until all do."""
     aside: Refused | None = None
-    while position < len(stages):
+    while True:
+        if not isinstance(problem, Refused):
+            _fail(stages, refuser, problem, invocation, now)
+        # When nobody else is left, what the last endpoint said counts.
+        cause = aside if aside is not None and stages[refuser].picks else problem
+        begin = _back(stages, refuser, invocation, cause, now)
+        aside = cause
         try:
-            for stage in stages[position:] if position else stages:
-                stage.decide(invocation, now)
-                position += 1
-        except Refused as refusal:
-            # When nobody else is left, what the last endpoint said counts.
-            cause = aside if aside is not None and stages[position].picks else refusal
-            position = _back(stages, position, invocation, cause, now)
-            aside = cause
-        except Exception as defect:
-            stage = stages[position]
-            log.failure("{stage!r} could not decide {call!r}", stage=stage, call=invocation)
-            release(stages[:position], invocation, now)
-            raise Refused(INTERNAL, f"{stage!r} failed") from defect
+            for refuser in range(begin, len(stages)):
+                stages[refuser].decide(invocation, now)
+            return
+        except Exception as another:
+            problem = another
+
+
+def _fail(
+    stages: _Stages, position: int, defect: Exception, invocation: Invocation, now: float
+) -> NoReturn:
+    """Give back what the stages before a broken one took; refuse the call."""
+    stage = stages[position]
+    reason = Failure(defect)  # type: ignore[no-untyped-call]
+    log.failure("{stage!r} could not decide {call!r}", reason, stage=stage, call=invocation)
+    release(stages[:position], invocation, now)
+    raise Refused(INTERNAL, f"{stage!r} failed") from defect
 
 
 def _back(

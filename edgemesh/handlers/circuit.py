@@ -57,30 +57,31 @@ class RollingWindow:
     :ivar failures: those of them that failed.
     """
 
-    __slots__ = ("_calls", "_failures", "_second", "failures", "volume")
+    __slots__ = ("_calls", "_failures", "_next", "_second", "_step", "failures", "volume")
 
     def __init__(self) -> None:
         self._calls = [0] * WINDOW
         self._failures = [0] * WINDOW
         self._second = 0
+        #: Of the running second: where it is counted, and when it is over.
+        self._step = 0
+        self._next = 1
         self.volume = 0
         self.failures = 0
 
     def record(self, success: bool, now: float) -> None:
         """Count one call."""
-        second = int(now)
-        if second > self._second:
-            self._advance(second)
-        step = self._second % WINDOW
-        self._calls[step] += 1
+        if now >= self._next:
+            self._advance(int(now))
+        self._calls[self._step] += 1
         self.volume += 1
         if not success:
-            self._failures[step] += 1
+            self._failures[self._step] += 1
             self.failures += 1
 
     def advance(self, now: float) -> None:
         """Forget what is too old now."""
-        if int(now) > self._second:
+        if now >= self._next:
             self._advance(int(now))
 
     def clear(self) -> None:
@@ -96,6 +97,8 @@ class RollingWindow:
             self.failures -= self._failures[step]
             self._calls[step] = self._failures[step] = 0
         self._second = second
+        self._step = second % WINDOW
+        self._next = second + 1
 
 
 class Circuit:

@@ -50,8 +50,9 @@ class RetryBudget:
 
     def called(self) -> None:
         """A call came."""
-        tokens = self._tokens + self.share
-        self._tokens = tokens if tokens < self.cap else self.cap
+        # It may get a little over the cap; whoever takes sees to that.
+        if self._tokens < self.cap:
+            self._tokens += self.share
 
     def take(self, now: float) -> bool:
         """Whether a retry may be made; takes its token."""
@@ -168,8 +169,8 @@ class CallPath:
 
     def finish(self, invocation: Invocation, outcome: Outcome, now: float) -> None:
         """The call ended, well or not, or was refused: settle and report it, once."""
-        settle(invocation.inboundStages, invocation, outcome, now)
-        settle(invocation.stages, invocation, outcome, now)
+        # What came in later is left first; in one go, since both are tuples.
+        settle(invocation.stages + invocation.inboundStages, invocation, outcome, now)
         invocation.inboundStages = invocation.stages = ()
         for observer in self._observers:
             observer.callEnded(invocation, outcome)

@@ -160,8 +160,9 @@ class Exchange(Call):
             out = head.forward(b"")
         else:
             out = self._changed(head)
-        self._sent += len(out) + len(body)
-        if len(body) > _SMALL:
+        size = len(body)
+        self._sent += len(out) + size
+        if size > _SMALL:
             server.transport.writeSequence((out, body))
         else:
             server.transport.write(out + body)
