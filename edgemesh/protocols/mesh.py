@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Bytes of one read, and bytes that may wait for a peer before its source is paused.  Both may
 #: come together, so a stalled connection holds twice this; Twisted's own 64 KiB were too much.
-BUFFER = 49_152
+BUFFER = 45_056
 
 
 class TCPStream(Protocol):

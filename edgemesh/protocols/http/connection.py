@@ -2,7 +2,7 @@
 """
 One caller's connection as the HTTP server has it: its transport, its life, its end.
 
-The connection is the producer of its own transport for good.  Once 48 KiB wait for
+The connection is the producer of its own transport for good.  Once 44 KiB wait for
 a caller that does not read, the endpoint is paused and no further request is begun.
 
 LINGER exists because closing a socket that still has unread bytes makes the kernel

@@ -10,7 +10,7 @@ One request and its answer: send, forward, find the end.
        +--refused--> answered by the mesh              by the mesh         is reset
 
 Each transport's buffer paces the reading of the other transport, so that at most one
-read and one buffer (48 KiB each) are in flight in each direction.
+read and one buffer (44 KiB each) are in flight in each direction.
 """
 
 from __future__ import annotations

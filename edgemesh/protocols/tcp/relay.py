@@ -9,8 +9,8 @@ at the same time, the producer of the other transport::
     caller  --bytes-->  CallerHalf   --write-->  endpoint's transport
     caller  <--write--  EndpointHalf <--bytes--  endpoint
 
-* Back-pressure: a transport with more than 48 KiB unsent pauses the other half,
-  so a stalled side holds 48 KiB and one read.
+* Back-pressure: a transport with more than 44 KiB unsent pauses the other half,
+  so a stalled side holds 44 KiB and one read.
 * Half-close: a FIN goes on as a FIN once everything before it has gone.  When
   both sides have ended, both transports are closed.
 * Reset: a side that is lost in any other way resets the other, after the bytes
