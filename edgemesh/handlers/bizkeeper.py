@@ -72,7 +72,8 @@ class BizKeeperStage:
             circuit.enter(invocation, now)
 
     def release(self, invocation: Invocation, now: float) -> None:
-        self._leave(invocation, None, now)
+        if not self._judged(invocation):
+            self._leave(invocation, None, now)
 
     def answered(self, invocation: Invocation, now: float) -> None:
         if invocation not in self._answered:
@@ -80,6 +81,8 @@ class BizKeeperStage:
             self._answered.add(invocation)
 
     def settle(self, invocation: Invocation, outcome: Outcome, now: float) -> None:
+        if self._answered and self._judged(invocation):
+            return
         failure = outcome.failure
         success: bool | None = None
         if failure is not None:
@@ -89,7 +92,11 @@ class BizKeeperStage:
             # What went by before this attempt is not its endpoint's doing.
             earlier = invocation.attempted - invocation.started
             success = outcome.status < 500 and outcome.latency - earlier <= self._slow
-        self._leave(invocation, success, now)
+        # Hot: what _leave does.
+        circuit = self.circuits.get(invocation.endpoint) or self._circuitOf(invocation)
+        if invocation.method:
+            circuit.inFlight -= 1
+        circuit.leave(invocation, success, now)
 
     def explain(self, now: float) -> str:
         if self.circuit is not None:
@@ -119,11 +126,14 @@ class BizKeeperStage:
             f"{invocation.endpoint!r} was not picked among them"
         )
 
+    def _judged(self, invocation: Invocation) -> bool:
+        """Whether it was judged, and left the requests in flight, when it was answered."""
+        if invocation not in self._answered:
+            return False
+        self._answered.discard(invocation)
+        return True
+
     def _leave(self, invocation: Invocation, success: bool | None, now: float) -> None:
-        if self._answered and invocation in self._answered:
-            # It was judged, and left the requests in flight, when it was answered.
-            self._answered.discard(invocation)
-            return
         circuit = self.circuits.get(invocation.endpoint) or self._circuitOf(invocation)
         if invocation.method:
             circuit.inFlight -= 1

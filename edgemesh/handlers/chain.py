@@ -138,9 +138,15 @@ class Chain:
         :return: the stages that have now taken something; for :func:`settle`.
         :raise Refused: nothing is taken then.
         """
-        assert invocation.route is not None
-        stages = self._composed[invocation.route.key]
-        _run(stages, invocation, now)
+        route = invocation.route
+        assert route is not None
+        stages = self._composed[route.key]
+        # Hot: what _run does, without another call.
+        try:
+            for stage in stages:
+                stage.decide(invocation, now)
+        except Exception as problem:
+            _goOn(stages, _placeOf(stage, stages), problem, invocation, now)
         return stages
 
     def again(self, kept: _Stages, invocation: Invocation, now: float) -> _Stages:
@@ -162,13 +168,17 @@ class Chain:
 
 def _run(stages: _Stages, invocation: Invocation, now: float) -> None:
     """Let every stage decide; when one cannot, give back or go on with another endpoint."""
-    # Hot: most calls pass at once, and need nobody to count how far they came.
+    # Most calls pass at once, and need nobody to count how far they came.
     try:
         for stage in stages:
             stage.decide(invocation, now)
     except Exception as problem:
-        refuser = next(at for at, one in enumerate(stages) if one is stage)
-        _goOn(stages, refuser, problem, invocation, now)
+        _goOn(stages, _placeOf(stage, stages), problem, invocation, now)
+
+
+def _placeOf(stage: IStage, stages: _Stages) -> int:
+    """Its position; whatever a stage takes for equal to itself."""
+    return next(at for at, one in enumerate(stages) if one is stage)
 
 
 def _goOn(

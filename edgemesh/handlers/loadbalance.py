@@ -92,7 +92,7 @@ class LoadBalanceStage:
         if (
             endpoint.avoidUntil > now
             or (circuit is not None and not circuit.admits(now))
-            or endpoint in invocation.tried
+            or (invocation.tried and endpoint in invocation.tried)
         ):
             endpoint = self.spare.pick(self._usable(invocation, now), invocation, now)
         invocation.endpoint = endpoint

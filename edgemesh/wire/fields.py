@@ -39,6 +39,7 @@ _MANY = 8
 #: The one field to cut that most peers send, and as most of them spell it; it changes
 #: nothing in HTTP/1.1.  Up to, and without, its LF.
 _USUAL_VALUE = b" keep-alive"
+USUAL_FIELD = (b"connection", _USUAL_VALUE)
 _USUAL = b"\nconnection:" + _USUAL_VALUE + b"\r"
 _USUAL_SIZE = len(_USUAL)
 
@@ -84,7 +85,7 @@ class Head:
     def _readConnection(self, padded: bytes, failure: Failure) -> tuple[bool, bool, bool]:
         """Cut a Connection field and what it lists; say: close, keep-alive, upgrade."""
         if padded == _USUAL_VALUE and not self._usual:
-            self._usual = self._offset + self._lower.find(_USUAL)
+            self._findUsual()
             return False, True, False
         self.cut(b"connection")
         close = keep = upgrade = False
@@ -102,6 +103,10 @@ class Head:
                 # Only a name: "host:b" would cut a line that begins like this.
                 self.cut(option)
         return close, keep, upgrade
+
+    def _findUsual(self) -> None:
+        """There is a :data:`USUAL_FIELD`: remember where."""
+        self._usual = self._offset + self._lower.find(_USUAL)
 
     def _whole(self, insert: bytes) -> bytes:
         """The head as it came, without what is to be cut, with these lines put in."""

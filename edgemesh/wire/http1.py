@@ -37,7 +37,7 @@ from edgemesh.errors import (
     VERSION_UNSUPPORTED,
     RemoteProtocolError,
 )
-from edgemesh.wire.fields import FIELDS, TOKEN, Head, complainOfFields
+from edgemesh.wire.fields import FIELDS, TOKEN, USUAL_FIELD, Head, complainOfFields
 from edgemesh.wire.target import AUTHORITY, parseTarget
 
 # No "#": a fragment is not sent, and readers differ on what it means.
@@ -278,8 +278,15 @@ class ResponseHead(Head):
 
     def _readFields(self) -> None:
         length: int | None = None
-        chunked = closing = keeping = False
-        for name, padded in _specialInResponse(self._lower):
+        chunked = closing = False
+        keeping = self.minor == 1
+        special = _specialInResponse(self._lower)
+        if special and special[-1] == USUAL_FIELD:
+            # Hot: the last field of every answer of nginx's.
+            del special[-1]
+            self._findUsual()
+            keeping = True
+        for name, padded in special:
             if name == b"content-length":
                 value = padded.strip(b" \t")
                 if length is not None or not value.isdigit() or len(value) > 18:
@@ -297,7 +304,7 @@ class ResponseHead(Head):
                 self.cut(name)
         if chunked and (length is not None or self.minor == 0):
             raise RemoteProtocolError(BAD_RESPONSE, "contradicting framing of the body")
-        self.reusable = not closing and (keeping or self.minor == 1)
+        self.reusable = keeping and not closing
         self.body = CHUNKED if chunked else UNTIL_CLOSE if length is None else length
 
     def forward(self, insert: bytes) -> bytes:
