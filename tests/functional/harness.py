@@ -150,7 +150,8 @@ class ProcessesMixin:
         """
         folder = self.folder()
         (folder / "services.d").mkdir()
-        (admin,) = freePorts(1)
+        # Not one that the configuration is about to use, although it is free now.
+        admin = next(port for port in freePorts(8) if f":{port}:" not in str(config))
         path = folder / "edgemesh.yaml"
         given = {
             "node": "edge-1",

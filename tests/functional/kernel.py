@@ -71,14 +71,21 @@ class Peer:
     :ivar port: where.
     :ivar accepted: how many connections it got.
     :param serve: what to do with a connection; it is closed afterwards.
+    :param window: bytes that the kernel may take in ahead of it; 0 is the kernel's choice.
     """
 
     def __init__(
-        self, serve: Callable[[socket.socket], object], host: str = HOST, port: int = 0
+        self,
+        serve: Callable[[socket.socket], object],
+        host: str = HOST,
+        port: int = 0,
+        window: int = 0,
     ) -> None:
         self._serve = serve
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=512)
+        if window:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         self.port: int = self._listener.getsockname()[1]
         self.accepted = 0
         self._open: set[socket.socket] = set()

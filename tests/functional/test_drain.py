@@ -59,7 +59,7 @@ class DrainTests(MeshMixin, SynchronousTestCase):
         until("the call is in flight", lambda: app.requests() or None)
         mesh.program.signal(signal.SIGTERM)
         for port in (mesh.port, mesh.other, mesh.proxy):
-            until("nobody listens", lambda port=port: refuses(port))  # type: ignore[misc]
+            until("nobody listens", lambda port=port: refuses(port))
 
     def status(self, mesh: Mesh, seconds: float = 10.0) -> int:
         """How the node ended."""

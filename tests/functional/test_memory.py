@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 import time
@@ -108,6 +109,7 @@ class StalledTests(MeshMixin, SynchronousTestCase):
         before = memory(mesh.pid)
         stalled = [begin() for _ in range(self.count)]
         self.addCleanup(lambda: [each.close() for each in stalled])
+        fill([each for each in stalled if not each.getblocking()])
         settled(lambda: memory(mesh.pid))
         return (memory(mesh.pid) - before) / self.count
 
@@ -123,7 +125,7 @@ class StalledTests(MeshMixin, SynchronousTestCase):
 
     def upload(self, **config: object) -> float:
         """The cost of uploads to an endpoint that does not read."""
-        peer = Peer(lambda connection: time.sleep(60))
+        peer = Peer(lambda connection: time.sleep(60), window=4096)
         self.addCleanup(peer.close)
         mesh = self.mesh(peer.port, **config)
         head = f"POST / HTTP/1.1\r\nHost: web\r\nContent-Length: {64 * MIB}\r\n\r\n".encode()
@@ -131,7 +133,6 @@ class StalledTests(MeshMixin, SynchronousTestCase):
         def begin() -> socket.socket:
             connection = opened(mesh.port, head)
             connection.setblocking(False)
-            _sendAllThatGoes(connection)
             return connection
 
         return self.grown(mesh, begin)
@@ -145,15 +146,16 @@ class StalledTests(MeshMixin, SynchronousTestCase):
         self.assertLess(self.upload(policies=_OPAQUE), 128 * KIB)
 
 
-def _sendAllThatGoes(connection: socket.socket) -> None:
+def fill(connections: list[socket.socket]) -> None:
+    """Send on each until nothing goes any more for a while."""
     idle = 0
-    while idle < 3:
-        try:
-            connection.send(BLOCK)
-            idle = 0
-        except BlockingIOError:
-            idle += 1
-            time.sleep(0.005)
+    while connections and idle < 20:
+        idle += 1
+        for connection in connections:
+            with contextlib.suppress(BlockingIOError):
+                connection.send(BLOCK)
+                idle = 0
+        time.sleep(0.01)
 
 
 def opened(port: int, data: bytes = b"") -> socket.socket:

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.functional.callers import Caller, Load
 from tests.functional.harness import until
-from tests.functional.meshes import MeshMixin
+from tests.functional.meshes import Mesh, MeshMixin
 
 _BROKEN = "apiVersion: v1\nkind: Service\nmetadata: {name: web\nspec: [\n"
 
@@ -47,7 +47,7 @@ class ReloadTests(MeshMixin, SynchronousTestCase):
         self.assertGreaterEqual(load.total, 2000)
         self.assertEqual(load.outcomes, {"200": load.total})
 
-    def known(self, mesh, count: int) -> None:  # type: ignore[no-untyped-def]
+    def known(self, mesh: Mesh, count: int) -> None:
         """Wait until the node knows so many endpoints."""
         until(
             f"{count} endpoints are known",
