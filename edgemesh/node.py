@@ -267,6 +267,8 @@ class Node(MultiService):
         mesh.draining = self._delivery.draining = True
         await gatherResults([one.stopService() for one in self._listeners])
         await drain(mesh.live, self._reactor, self._config.limits.grace)
+        for listener in self._listeners:
+            listener.recognition.stop()
         for client in mesh.clients.values():
             client.close()
         # The aborted transports end at the reactor's next turn and report their calls.
@@ -276,8 +278,6 @@ class Node(MultiService):
 
 def makeNode(config: Config, reactor: Any, reread: Callable[[], Config]) -> Node:
     """
-    Compose the node; open nothing.
-
     :raise ConfigurationError: a plugin is missing or broken, or an address impossible.
     """
     return Node(config, reactor, reread)

@@ -392,6 +392,21 @@ class StopTests(NodeTestCase):
         self.successResultOf(stopped)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
+    def test_serverFirst(self):
+        """A call whose server spoke first leaves no timer either."""
+        caller = self.connected(18080)
+        self.reactor.pump([0.03])
+        endpoint = CallerTransport()
+        endpoint.protocol = self.reactor.tcpClients[-1][2].buildProtocol(None)
+        endpoint.protocol.makeConnection(endpoint)
+        endpoint.protocol.dataReceived(b"220 hi\r\n")
+        for end in (caller, endpoint):
+            end.protocol.connectionLost(Reason(ConnectionDone()))
+        stopped = self.node.stopService()
+        self.reactor.pump([0.1] * 3)
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_callInFlight(self):
         """A call in flight is answered, says that the connection ends, and then it stops."""
         caller = self.connected(18080)

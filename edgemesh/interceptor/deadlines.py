@@ -67,6 +67,13 @@ class Deadlines:
             self._timer = self._clock.callLater(self._delay, self._end)
         return wait
 
+    def stop(self) -> None:
+        """Everybody has left: forget all waits, and leave no timer."""
+        self._waits.clear()
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
     def _end(self) -> None:
         self._timer = None
         waits = self._waits

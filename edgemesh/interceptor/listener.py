@@ -52,6 +52,7 @@ class Listener(Service):
     One listening address.
 
     :ivar address: where it listens, for people; empty while it does not.
+    :ivar recognition: what recognises its connections.
     :param name: of this service.
     :param listenAt: Twisted's endpoint.
     :param asked: see :class:`InterceptedFactory`.
@@ -70,6 +71,7 @@ class Listener(Service):
     ) -> None:
         self.setName(name)  # type: ignore[no-untyped-call]
         self.address = ""
+        self.recognition = recognition
         self._listenAt = listenAt
         self._factory = InterceptedFactory(recognition, asked, proxy)
         self._opening: Deferred[IListeningPort | None] | None = None

@@ -128,6 +128,11 @@ class Recognition:
         self.speaksFirst = OPAQUE in protocols
         self._protocolFor = protocolFor
 
+    def stop(self) -> None:
+        """Every connection is over: leave no timer."""
+        for waits in (self.silence, self.quiet, self.fruitless):
+            waits.stop()
+
     def known(self, asked: str) -> str:
         """The protocol that needs no recognition; empty when it does."""
         name = self._protocolFor(asked) if asked else ""

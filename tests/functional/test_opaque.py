@@ -75,6 +75,7 @@ class OpaqueTests(TestCase):
         listener.startService()
         self.addCleanup(connections.stopService)
         self.addCleanup(listener.stopService)
+        self.addCleanup(recognition.stop)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.ended()))
         host, _, number = listener.address.rpartition(":")
         self.address = (host, int(number))

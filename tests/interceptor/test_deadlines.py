@@ -46,6 +46,15 @@ class DeadlinesTests(SynchronousTestCase):
         self.assertEqual(self.ended, ["b"])
         self.assertEqual(len(self.deadlines), 0)
 
+    def test_stop(self) -> None:
+        """When nobody waits any more for good, no timer is left."""
+        self.wait("a")
+        self.deadlines.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.deadlines.stop()
+        self.clock.advance(0.03)
+        self.assertEqual(self.ended, [])
+
     def test_again(self) -> None:
         """One may wait again when a wait ends."""
         self.deadlines.wait(lambda: self.wait("again"))
