@@ -76,7 +76,7 @@ class Config(Strict, frozen=True):
         :class:`~edgemesh.meta.policy.Policy` that are set there.
     :ivar accessLog: a file, ``-`` for standard output, or empty for none.
     :ivar forwardedFor: whether callers' addresses are told in X-Forwarded-For.
-    :ivar via: whether requests and responses tell that they passed here.
+    :ivar via: whether requests tell in Via that they passed here.
     """
 
     node: Name
