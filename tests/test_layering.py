@@ -22,7 +22,7 @@ LAYERS = (
     ("meta",),
     ("handlers",),
     ("protocols",),
-    ("interceptor", "admin"),
+    ("interceptor", "edgecore", "admin"),
     ("config",),
     ("testing",),
     ("node",),
