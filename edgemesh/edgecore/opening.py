@@ -59,6 +59,7 @@ class StoreLock:
         self._descriptor = -1
         name = f"{path}.lock"
         try:
+            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
             self._descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError:
             # Where nothing can be written nobody writes, so there is nothing to guard.

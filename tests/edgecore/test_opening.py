@@ -122,7 +122,9 @@ class LockTests(Case):
 
     def test_noPlaceForALock(self) -> None:
         """Where no lock can be made nothing can be written, and reading is allowed."""
-        StoreLock(os.path.join(self.folder, "missing", "edgecore.db")).release()
+        with open(self.path, "w"):
+            pass
+        StoreLock(os.path.join(self.path, "edgecore.db")).release()
 
 
 class SetAsideTests(Case):
