@@ -19,6 +19,7 @@ LAYERS = (
         "state",
     ),
     ("wire",),
+    ("beehive",),
     ("meta",),
     ("handlers",),
     ("protocols",),
@@ -89,7 +90,7 @@ class LayeringTests(SynchronousTestCase):
         """Bytes and their meaning are told apart from reactors and sockets."""
         guilty = [
             f"{module.path} imports {name}"
-            for module in modules("edgemesh/wire")
+            for module in modules("edgemesh/wire") + modules("edgemesh/beehive")
             for name in module.imports()
             if name.split(".")[0] in ("twisted", "zope", "socket", "asyncio")
         ]

@@ -1,0 +1,1 @@
+"""Messages as KubeEdge's beehive has them: values, bytes and names; knows no reactor."""
