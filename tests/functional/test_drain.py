@@ -79,9 +79,10 @@ class DrainTests(MeshMixin, SynchronousTestCase):
         """Idle connections, and those that never said a word, are closed at once."""
         app, mesh = self.started(grace=10)
         call = InFlight(mesh.port, "/?after=1")
-        with Caller(mesh.port) as idle, Caller(mesh.proxy) as silent:
-            idle.get()
+        with Caller(mesh.proxy) as silent, Caller(mesh.proxy) as idle:
             silent.socket.settimeout(5)
+            # Whoever is answered was accepted after the silent one.
+            idle.get("http://web/")
             self.terminated(mesh, app)
             self.assertEqual((idle.socket.recv(1), silent.socket.recv(1)), (b"", b""))
             self.assertIsNone(mesh.program.status)
