@@ -252,7 +252,7 @@ class Node(MultiService):
     def startService(self) -> None:
         try:
             super().startService()  # type: ignore[no-untyped-call]
-        except (CannotListenError, OSError) as error:
+        except (CannotListenError, ConfigurationError, OSError) as error:
             # Before the reactor runs nothing else would end the program.
             raise SystemExit(f"edgemesh: {error}") from None
         for mistake in self._rereading.mistakes.values():

@@ -21,6 +21,7 @@ from twisted.logger import Logger
 
 from edgemesh.admin.accessline import LineWriter
 from edgemesh.admin.sinks import Sink
+from edgemesh.errors import ConfigurationError
 from edgemesh.invocation import Invocation, Outcome
 from edgemesh.metrics import Metrics
 
@@ -62,6 +63,18 @@ class AccessLog(Service):
         self._loop.clock = clock
 
     def startService(self) -> None:
+        """
+        Open the sink and begin.
+
+        :raise ConfigurationError: it cannot be opened.
+        """
+        try:
+            self._sink.check()
+        except OSError as error:
+            raise ConfigurationError(
+                f"accessLog: expected a file that can be written, found {self._sink!r}:"
+                f" {error.strerror}"
+            ) from None
         super().startService()  # type: ignore[no-untyped-call]
         ended = self._loop.start(self.interval, now=False)
         ended.addErrback(lambda failure: self.log.failure("the access log stopped", failure))

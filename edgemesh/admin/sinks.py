@@ -28,6 +28,13 @@ class Sink(Protocol):
         :raise OSError: nothing was taken.
         """
 
+    def check(self) -> None:
+        """
+        Find out, before there is anything to write, whether that could be done.
+
+        :raise OSError: it could not.
+        """
+
     def close(self) -> None:
         """Let go; a later write opens again."""
 
@@ -55,11 +62,14 @@ class RotatedFile:
     def __repr__(self) -> str:
         return self._path
 
+    def check(self) -> None:
+        if self._file < 0:
+            self._file = os.open(self._path, _FLAGS, self.mode)
+
     def write(self, data: bytes) -> int:
         if self._atLineEnd:
             self._refresh()
-        if self._file < 0:
-            self._file = os.open(self._path, _FLAGS, self.mode)
+        self.check()
         taken = os.write(self._file, data)
         if taken:
             self._atLineEnd = data[taken - 1 : taken] == b"\n"
@@ -118,6 +128,9 @@ class StandardOutput:
         while taken < len(data) and self._room.poll(0):
             taken += os.write(self._descriptor, data[taken : taken + select.PIPE_BUF])
         return taken
+
+    def check(self) -> None:
+        """Whoever reads it may come later."""
 
     def close(self) -> None:
         """It stays open for the others."""

@@ -13,6 +13,7 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.admin.accesslog import AccessLog
+from edgemesh.errors import ConfigurationError
 from edgemesh.handlers.path import Ended
 from edgemesh.invocation import Invocation, Outcome
 from edgemesh.metrics import Metrics
@@ -26,6 +27,7 @@ class FixedSink:
         self.taken = b""
         self.writes = 0
         self.closed = 0
+        self.broken = False
 
     def __repr__(self) -> str:
         return "the sink"
@@ -38,6 +40,10 @@ class FixedSink:
         self.taken += part
         self.room -= len(part)
         return len(part)
+
+    def check(self) -> None:
+        if self.broken:
+            raise PermissionError(13, "Permission denied")
 
     def close(self) -> None:
         self.closed += 1
@@ -114,6 +120,20 @@ class FlushTests(SynchronousTestCase):
         logging.call()
         logging.log.reopen()
         self.assertEqual((len(logging.lines()), logging.sink.closed), (1, 1))
+
+
+class StartTests(SynchronousTestCase):
+    """Before the first call."""
+
+    def test_impossible(self) -> None:
+        """A file that cannot be written stops the start with one line."""
+        sink = FixedSink()
+        sink.broken = True
+        error = self.assertRaises(ConfigurationError, Logging, sink)
+        self.assertEqual(
+            str(error),
+            "accessLog: expected a file that can be written, found the sink: Permission denied",
+        )
 
 
 class StuckTests(SynchronousTestCase):
