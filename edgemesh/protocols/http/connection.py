@@ -59,6 +59,7 @@ class Connection:
     :ivar exchange: the call in progress, or None.
     :ivar deadline: when that must have come, monotonic seconds.
     :ivar insert: field lines that every forwarded request gets.
+    :ivar insertLast: the same, and the empty line behind them.
     :ivar client: the transport client.
     :ivar tunnel: joins the two transports of an upgraded or CONNECT call.
     """
@@ -73,6 +74,7 @@ class Connection:
         "deadline",
         "exchange",
         "insert",
+        "insertLast",
         "mesh",
         "state",
         "transport",
@@ -92,6 +94,7 @@ class Connection:
         self.mesh = accepted.mesh
         self.client = client
         self.insert = insert
+        self.insertLast = insert + b"\r\n"
         self.tunnel = tunnel
         self.state = IDLE
         self.deadline = 0.0

@@ -70,7 +70,13 @@ class Exchange(Call):
             self._refuse(refusal)
             return
         head = self._head
-        first = head.forward(server.insert, b"") if head.minor and head.host else self._oldHead()
+        if head.plain:
+            # Hot: what forward would do.
+            first = head.raw[:-2] + server.insertLast
+        elif head.minor and head.host:
+            first = head.forward(server.insert, b"")
+        else:
+            first = self._oldHead()
         self._first = first + body if body else first
         endpoint = invocation.endpoint
         assert endpoint is not None
