@@ -20,6 +20,7 @@ LAYERS = (
     ),
     ("wire",),
     ("beehive",),
+    ("link",),
     ("meta",),
     ("handlers",),
     ("protocols",),
