@@ -13,7 +13,8 @@ from time import process_time
 
 from edgemesh.errors import BAD_REQUEST
 from edgemesh.wire.chunked import ChunkedBody
-from edgemesh.wire.http1 import parseRequest, parseResponse
+from edgemesh.wire.http1 import parseRequest
+from edgemesh.wire.response import parseResponse
 
 INSERT = b"X-Forwarded-For: 192.0.2.1\r\nVia: 1.1 edgemesh\r\n"
 PLAIN = (

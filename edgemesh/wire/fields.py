@@ -28,6 +28,14 @@ TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 #: with those CPython 3.11.2, which Debian 12 has, accepts what does not match.
 FIELDS = rb"((?:" + TOKEN + rb"++:[\t -~\x80-\xff]*+\r\n)*)"
 
+#: Body modes of a message besides a length >= 0.
+CHUNKED = -1
+UNTIL_CLOSE = -2
+#: No field line is shorter: ``A:`` and CR LF.
+SHORTEST_FIELD = 4
+#: Hot: making an object and then calling a method costs half of calling a class.
+newHead = object.__new__
+
 _FIELDS_ONLY = re.compile(FIELDS)
 _NAME = re.compile(TOKEN + rb"++")
 _NAMES = re.compile(rb"\n([^:\r]++):")

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.wire.test_http1 -*-
 r"""
-HTTP/1 heads: bytes to a value and back, strictly by RFC 9112.
+HTTP/1 requests, their heads: bytes to a value and back, strictly by RFC 9112.
 
 Theory of operation
 ===================
@@ -20,6 +20,7 @@ anything to cut is forwarded as it is, in one piece.
     -> GET http://b/r?x=1 HTTP/1.1   Host: whatever   Connection: close, X-A   X-A: 1
     <- GET /r?x=1 HTTP/1.1   Host: b   <inserted fields>
 
+Answers are read the same way, in :mod:`edgemesh.wire.response`.
 May know nothing but bytes: no transport, no clock, no configuration file.
 """
 
@@ -29,7 +30,6 @@ import re
 
 from edgemesh.errors import (
     BAD_REQUEST,
-    BAD_RESPONSE,
     EXPECTATION_FAILED,
     HEAD_TOO_LARGE,
     NOT_IMPLEMENTED,
@@ -37,7 +37,15 @@ from edgemesh.errors import (
     VERSION_UNSUPPORTED,
     RemoteProtocolError,
 )
-from edgemesh.wire.fields import FIELDS, TOKEN, USUAL_FIELD, Head, complainOfFields
+from edgemesh.wire.fields import (
+    CHUNKED,
+    FIELDS,
+    SHORTEST_FIELD,
+    TOKEN,
+    Head,
+    complainOfFields,
+    newHead,
+)
 from edgemesh.wire.target import AUTHORITY, parseTarget
 
 # No "#": a fragment is not sent, and readers differ on what it means.
@@ -48,21 +56,11 @@ _isAuthority = AUTHORITY.fullmatch
 _matchRequest = re.compile(_LINE + FIELDS + rb"\r\n").match
 _REQUEST_LINE = re.compile(_LINE)
 _OTHER_VERSION = re.compile(TOKEN + rb"++ " + _TARGET + rb" HTTP/[0-9]\.[0-9]\r\n")
-_STATUS = rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t -~\x80-\xff]*+)?\r\n"
-_matchResponse = re.compile(_STATUS + FIELDS + rb"\r\n").match
-_STATUS_LINE = re.compile(_STATUS)
 
 _specialInRequest = re.compile(
     rb"\n(content-length|transfer-encoding|connection|host|upgrade|expect|keep-alive|te"
     rb"|proxy-connection|proxy-authorization|http2-settings|x-edgemesh-[^:]*):([^\r]*)"
 ).findall
-_specialInResponse = re.compile(
-    rb"\n(content-length|transfer-encoding|connection|keep-alive|upgrade|proxy-connection)"
-    rb":([^\r]*)"
-).findall
-
-#: Hot: making an object and then calling a method costs half of calling a class.
-_new = object.__new__
 
 #: Methods that have a meaning for the framing, whoever spells them otherwise, or
 #: belong to another protocol.
@@ -72,12 +70,6 @@ _KNOWN = frozenset(b"GET HEAD POST PUT DELETE PATCH OPTIONS TRACE".split())
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"))
 
 _BAD_HOST = "Host is not a valid authority"
-#: No field line is shorter: ``A:`` and CR LF.
-_SHORTEST_FIELD = 4
-
-#: Body modes of a message besides a length >= 0.
-CHUNKED = -1
-UNTIL_CLOSE = -2
 
 
 class RequestHead(Head):
@@ -249,81 +241,6 @@ class RequestHead(Head):
         return b"".join((line, self._fields(), insert, b"\r\n"))
 
 
-class ResponseHead(Head):
-    """
-    A response's head.
-
-    :ivar status: the status code.
-    :ivar body: a length, ``CHUNKED`` or ``UNTIL_CLOSE``; 0 when it has none by rule.
-    :ivar reusable: the endpoint keeps its connection.
-    """
-
-    __slots__ = ("body", "reusable", "status")
-
-    def read(self, match: re.Match[bytes], method: bytes) -> None:
-        """Take a head that has matched; once."""
-        # Hot: what Head.__init__ does.
-        self.raw = raw = match[0]
-        self.end = len(raw)
-        self.minor = match[1][0] - 48
-        self._offset = offset = match.start(3) - 1
-        self._lower = raw[offset:].lower()
-        self._cuts = None
-        self._usual = 0
-        self.status = status = int(match[2])
-        self._readFields()
-        if status < 200 or status == 204:
-            # Neither may have a body, nor say how long it is (RFC 9112 section 6.1).
-            self.body = 0
-            self.cut(b"content-length")
-            self.cut(b"transfer-encoding")
-        elif status == 304 or method == b"HEAD":
-            self.body = 0
-        elif self.body == UNTIL_CLOSE:
-            self.reusable = False
-
-    def __repr__(self) -> str:
-        return f"<ResponseHead {self.status} body={self.body}>"
-
-    def _readFields(self) -> None:
-        length: int | None = None
-        chunked = closing = False
-        keeping = self.minor == 1
-        special = _specialInResponse(self._lower)
-        if special and special[-1] == USUAL_FIELD:
-            # Hot: the last field of every answer of nginx's.
-            del special[-1]
-            self._findUsual()
-            keeping = True
-        for name, padded in special:
-            if name == b"content-length":
-                value = padded.strip(b" \t")
-                if length is not None or not value.isdigit() or len(value) > 18:
-                    raise RemoteProtocolError(BAD_RESPONSE, "Content-Length is not one number")
-                length = int(value)
-            elif name == b"connection":
-                close, keep, _ = self._readConnection(padded, BAD_RESPONSE)
-                closing = closing or close
-                keeping = keeping or keep
-            elif name == b"transfer-encoding":
-                if chunked or padded.strip(b" \t") != b"chunked":
-                    raise RemoteProtocolError(BAD_RESPONSE, "unknown Transfer-Encoding")
-                chunked = True
-            else:
-                self.cut(name)
-        if chunked and (length is not None or self.minor == 0):
-            raise RemoteProtocolError(BAD_RESPONSE, "contradicting framing of the body")
-        self.reusable = keeping and not closing
-        self.body = CHUNKED if chunked else UNTIL_CLOSE if length is None else length
-
-    def forward(self, insert: bytes) -> bytes:
-        """The head to send to the caller, with these field lines put in."""
-        if self.minor == 1:
-            return self._whole(insert)
-        line = b"HTTP/1.1" + self.raw[8 : self._offset + 1]
-        return b"".join((line, self._fields(), insert, b"\r\n"))
-
-
 def _requireChunked(value: bytes) -> None:
     if value == b"chunked":
         return
@@ -351,10 +268,10 @@ def parseRequest(data: bytes, requestLine: int, head: int, headerCount: int) -> 
         raise RemoteProtocolError(URI_TOO_LONG, f"request line over {requestLine} bytes")
     end = match.end()
     # Few bytes are few fields; counting those of every head would cost more.
-    few = end <= headerCount * _SHORTEST_FIELD
+    few = end <= headerCount * SHORTEST_FIELD
     if end > head or not (few or match[4].count(b"\n") <= headerCount):
         raise RemoteProtocolError(HEAD_TOO_LARGE, "head over the limit")
-    parsed = _new(RequestHead)
+    parsed = newHead(RequestHead)
     parsed.read(match)
     return parsed
 
@@ -372,28 +289,3 @@ def _complain(data: bytes, requestLine: int, head: int, headerCount: int) -> Non
             raise RemoteProtocolError(VERSION_UNSUPPORTED, "not HTTP/1.0 or HTTP/1.1")
         raise RemoteProtocolError(BAD_REQUEST, "malformed request line")
     complainOfFields(data, match.end(), head, headerCount, BAD_REQUEST)
-
-
-def parseResponse(data: bytes, method: bytes, head: int, headerCount: int) -> ResponseHead | None:
-    """
-    Read a response's head from the beginning of ``data``.
-
-    :param method: the request's method; an answer to HEAD has no body.
-    :return: None while more bytes are needed.
-    :raise RemoteProtocolError: with ``BAD_RESPONSE``.
-    """
-    match = _matchResponse(data)
-    if match is None:
-        line = _STATUS_LINE.match(data)
-        if line is not None:
-            complainOfFields(data, line.end(), head, headerCount, BAD_RESPONSE)
-        elif b"\n" in data or len(data) > head or not b"HTTP/1.".startswith(data[:7]):
-            raise RemoteProtocolError(BAD_RESPONSE, "malformed status line")
-        return None
-    end = match.end()
-    few = end <= headerCount * _SHORTEST_FIELD
-    if end > head or not (few or match[3].count(b"\n") <= headerCount):
-        raise RemoteProtocolError(BAD_RESPONSE, "head over the limit")
-    parsed = _new(ResponseHead)
-    parsed.read(match, method)
-    return parsed

@@ -14,14 +14,9 @@ from edgemesh.errors import BAD_REQUEST, BAD_RESPONSE, Failure, RemoteProtocolEr
 from edgemesh.protocols.http.answers import CLOSE
 from edgemesh.protocols.limits import Limits
 from edgemesh.wire.chunked import ChunkedBody
-from edgemesh.wire.http1 import (
-    CHUNKED,
-    UNTIL_CLOSE,
-    RequestHead,
-    ResponseHead,
-    parseRequest,
-    parseResponse,
-)
+from edgemesh.wire.fields import CHUNKED, UNTIL_CLOSE
+from edgemesh.wire.http1 import RequestHead, parseRequest
+from edgemesh.wire.response import ResponseHead, parseResponse
 from tests.conformance.corpus import Verdict
 
 LIMITS = Limits()

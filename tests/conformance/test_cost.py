@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.errors import BAD_REQUEST, RemoteProtocolError
 from edgemesh.wire.chunked import ChunkedBody
-from edgemesh.wire.http1 import parseRequest, parseResponse
+from edgemesh.wire.http1 import parseRequest
+from edgemesh.wire.response import parseResponse
 
 #: Seconds of CPU.
 _PROMISED = 0.05

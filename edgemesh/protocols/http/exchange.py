@@ -24,7 +24,9 @@ from edgemesh.invocation import Invocation
 from edgemesh.protocols.http.answers import CLOSE, KEEP_ALIVE, UPGRADED
 from edgemesh.protocols.http.call import MOST_SENDS, Call
 from edgemesh.protocols.http.upstream import HTTPUpstream
-from edgemesh.wire.http1 import CHUNKED, UNTIL_CLOSE, RequestHead, ResponseHead
+from edgemesh.wire.fields import CHUNKED, UNTIL_CLOSE
+from edgemesh.wire.http1 import RequestHead
+from edgemesh.wire.response import ResponseHead
 
 if TYPE_CHECKING:
     from edgemesh.protocols.http.server import HTTPServer

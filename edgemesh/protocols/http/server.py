@@ -44,7 +44,8 @@ from edgemesh.protocols.http.connection import ANSWER, BODY, FULL, HEAD, IDLE, C
 from edgemesh.protocols.http.exchange import Exchange
 from edgemesh.protocols.mesh import Accepted
 from edgemesh.wire.chunked import ChunkedBody
-from edgemesh.wire.http1 import CHUNKED, RequestHead, parseRequest
+from edgemesh.wire.fields import CHUNKED
+from edgemesh.wire.http1 import RequestHead, parseRequest
 
 _EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 

@@ -30,7 +30,8 @@ from zope.interface import implementer
 from edgemesh.errors import BAD_RESPONSE, UPSTREAM_RESET, Failure, RemoteProtocolError
 from edgemesh.protocols.mesh import TCPStream, prepare
 from edgemesh.wire.chunked import ChunkedBody
-from edgemesh.wire.http1 import CHUNKED, UNTIL_CLOSE, ResponseHead, parseResponse
+from edgemesh.wire.fields import CHUNKED, UNTIL_CLOSE
+from edgemesh.wire.response import ResponseHead, parseResponse
 
 if TYPE_CHECKING:
     from edgemesh.handlers.routes import LiveEndpoint

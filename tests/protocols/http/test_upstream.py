@@ -16,7 +16,7 @@ from edgemesh.protocols.http.plugin import HTTP
 from edgemesh.protocols.http.upstream import HTTPUpstream
 from edgemesh.testing import Ladder, Wire
 from edgemesh.testing.ladder import KEY
-from edgemesh.wire.http1 import ResponseHead
+from edgemesh.wire.response import ResponseHead
 from tests.protocols.http.talks import CHUNKED, GET, LONG, OK
 
 
