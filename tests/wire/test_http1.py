@@ -477,6 +477,17 @@ class ForwardPropertyTests(SynchronousTestCase):
         if not head.websocket:
             self.assertIs(again.forward(b"", b""), again.raw)
 
+    @given(start=_STARTS, lines=st.lists(st.sampled_from((b"X: 1", b"Host : b", b"TE: x"))))
+    @settings(derandomize=True, max_examples=200, deadline=None)
+    def test_plain(self, start: bytes, lines: list[bytes]) -> None:
+        """A request called plain leaves as it came; one that must change is not called so."""
+        try:
+            head = asked(*lines, start=start)
+        except RemoteProtocolError:
+            return
+        untouched = head.raw[:-2] + INSERT + b"\r\n"
+        self.assertEqual(head.plain, head.forward(INSERT, b"fallback") == untouched)
+
     @given(lines=_LINES, method=st.sampled_from((b"GET", b"HEAD")), minor=st.integers(0, 1))
     @settings(derandomize=True, max_examples=300, deadline=None)
     def test_answer(self, lines: list[bytes], method: bytes, minor: int) -> None:
