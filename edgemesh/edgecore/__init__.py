@@ -10,6 +10,9 @@ Low to high::
     opening      directory, lock, connection; a damaged file set aside
     store        MetaStore: the database, synchronous
     storage      the service around it: one thread, batches, Deferreds
-    feeding      a folder of manifests -> Messages
+    changes      which of two rows counts
+    contents     what is read of a Message's content
+    decisions    what can come of a Message
     metamanager  what a Message means: writes, answers, pushes
+    feeding      a folder of manifests -> Messages
 """

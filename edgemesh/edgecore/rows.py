@@ -1,10 +1,13 @@
-# -*- test-case-name: tests.edgecore.test_store -*-
+# -*- test-case-name: tests.edgecore.test_rows -*-
 """What is read from and written to the store, as plain values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
+
+#: The origin of rows that a folder of manifests feeds, and the source of its Messages.
+MANIFESTS = "manifests"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,6 @@
 import os
 import sqlite3
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
 from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.edgecore import store as module
@@ -249,57 +241,3 @@ class FullTests(Case):
         store._connection.execute("PRAGMA max_page_count = 100000")
         store.apply([big])
         self.assertEqual(len(list(store.rows())), 2)
-
-
-class StoreMachine(RuleBasedStateMachine):
-    """Any sequence of writes leaves what a dictionary would hold."""
-
-    KEYS = st.sampled_from(["a", "b", "c"])
-    counter = 0
-
-    def __init__(self) -> None:
-        super().__init__()
-        StoreMachine.counter += 1
-        self.path = os.path.abspath(f"machine-{StoreMachine.counter}/edgecore.db")
-        self.store = MetaStore(self.path)
-        self.expected: dict[str, str] = {}
-
-    @rule(name=KEYS, value=st.text(st.characters(codec="utf-8"), max_size=5))
-    def write(self, name: str, value: str) -> None:
-        """Write a row."""
-        self.store.apply([Upsert(row(name, value))])
-        self.expected[f"default/service/{name}"] = value
-
-    @rule(name=KEYS)
-    def delete(self, name: str) -> None:
-        """Delete a row, there or not."""
-        self.store.apply([Delete(f"default/service/{name}")])
-        self.expected.pop(f"default/service/{name}", None)
-
-    @rule()
-    def restart(self) -> None:
-        """Close and open."""
-        self.store.close()
-        self.store = MetaStore(self.path)
-
-    @invariant()
-    def same(self) -> None:
-        """The rows are what was written last."""
-        assert {each.key: each.value for each in self.store.rows()} == self.expected
-
-    def teardown(self) -> None:
-        """Let the file go."""
-        self.store.close()
-
-
-class StoreMachineTests(SynchronousTestCase):
-    """The machine, as a test."""
-
-    def test_any(self) -> None:
-        """Whatever the order of writes, deletions and restarts."""
-        run_state_machine_as_test(
-            StoreMachine,
-            settings=settings(
-                derandomize=True, max_examples=8, stateful_step_count=12, deadline=None
-            ),
-        )
