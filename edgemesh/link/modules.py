@@ -36,6 +36,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeGuard
 
+from msgspec import Struct
+
 from edgemesh.beehive.codec import Form, decode, encodeRecord
 from edgemesh.beehive.message import Message, Messages
 from edgemesh.beehive.names import ADD, ERROR, RESPONSE, UNIXPACKET
@@ -43,10 +45,9 @@ from edgemesh.beehive.resource import MODULE
 from edgemesh.errors import BAD_REQUEST, LocalProtocolError, RemoteProtocolError
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """
-    Who can be reached through a link.
+    Who can be reached through a link: the content of an introduction's answer.
 
     :ivar modules: by name.
     :ivar groups: names of modules by group.
@@ -146,10 +147,8 @@ class ServerEnd:
         if not route.source or route.source not in self._enabled:
             raise RemoteProtocolError(BAD_REQUEST, f"no module {route.source!r} may connect")
         self.name = route.source
-        known = self._directory
-        content = {"modules": known.modules, "groups": known.groups}
-        answer = self._messages.newRespByMessage(message, content)
-        return Introduced(known, answerTo(message, answer))
+        answer = self._messages.newRespByMessage(message, self._directory)
+        return Introduced(self._directory, answerTo(message, answer))
 
     def _delivered(self, message: Message) -> Delivered | Dropped:
         route = message.route

@@ -6,6 +6,8 @@ import json
 from itertools import count
 from typing import Any
 
+from msgspec.structs import replace
+
 from edgemesh.beehive.codec import decode
 from edgemesh.beehive.message import Message, Messages
 from edgemesh.beehive.names import EDGEMESH, META_GROUP, QUERY
@@ -42,4 +44,5 @@ class GoReceiver:
         read = json.loads(record)
         for part, kept in self._kept.items():
             kept.update(read[part])
-        return decode(json.dumps({**self._kept, "content": read["content"]}).encode())
+        kept = decode(json.dumps(self._kept).encode())
+        return replace(kept, content=decode(record).content)
