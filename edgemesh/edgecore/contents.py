@@ -18,26 +18,10 @@ from edgemesh.beehive.resource import Resource
 from edgemesh.edgecore.objects import identify
 from edgemesh.edgecore.rows import IRows, Row
 from edgemesh.errors import BAD_REQUEST, RemoteProtocolError
+from edgemesh.link import pages
 
 #: Lists that are kept as rows of another type.
 LISTS = {"servicelist": "service", "endpointslist": "endpoints"}
-
-#: A page of rows has at most so many bytes of JSON, or one row.
-MAX_PAGE = 96 * 1024
-#: And at most so many rows.
-MAX_ROWS = 1_000
-
-
-class Page(msgspec.Struct, frozen=True):
-    """
-    Which part of a type a query asks for; our own extension of KubeEdge's query.
-
-    :ivar limit: at most so many rows.
-    :ivar after: the key of the last row that the asker has.
-    """
-
-    limit: int
-    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +43,6 @@ class _Wrapped(msgspec.Struct, frozen=True, rename="pascal"):
     err: msgspec.Raw
 
 
-_asPage = msgspec.json.Decoder(Page)
 _asList = msgspec.json.Decoder(list[msgspec.Raw])
 _asWrapped = msgspec.json.Decoder(_Wrapped)
 
@@ -94,29 +77,21 @@ def items(message: Message, type: str) -> list[Row]:
     return rows
 
 
-def answer(rows: IRows, about: Resource, query: Message) -> list[str]:
-    """The values that a query finds: of one name, of a type, or a page of a type."""
+def answer(rows: IRows, about: Resource, query: Message) -> object:
+    """
+    The content of the answer to a query: a list of JSON texts, or null for a miss.
+
+    Who asks for a page of a type gets a page.
+    """
     if about.name:
         value = rows.value(str(about))
-        return [] if value is None else [value]
-    part = _page(query)
-    if part is None:
-        return [row.value for row in rows.ofType(about.type)]
-    values, size = list[str](), 0
-    for row in rows.ofType(about.type, part.after, min(max(1, part.limit), MAX_ROWS)):
-        size += len(gojson.encode(row.value)) + 1
-        if values and size > MAX_PAGE:
-            break
-        values.append(row.value)
-    return values
-
-
-def _page(query: Message) -> Page | None:
-    """The part that a query asks for; None for all, as every stock peer asks."""
-    try:
-        return _asPage.decode(text(query))
-    except msgspec.MsgspecError:
-        return None
+        return None if value is None else [value]
+    wish = pages.pageWish(query)
+    if wish is None:
+        return [row.value for row in rows.ofType(about.type)] or None
+    # One more than wanted tells whether it goes on.
+    found = rows.ofType(about.type, wish.after, wish.limit + 1)
+    return pages.page((pages.Row(row.key, row.value) for row in found), wish)
 
 
 def unwrapped(message: Message) -> Found:

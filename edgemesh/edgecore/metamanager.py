@@ -181,9 +181,9 @@ class MetaManager:
             raise contents.malformed(f"nothing has the resource {message.route.resource[:80]!r}")
         if self._isRemote(about, rows):
             return self._ask(message)
-        values = contents.answer(rows, about, message)
-        outcome = Outcome.FOUND if values else Outcome.MISSED
-        answer = self._messages.newRespByMessage(message, values or None)
+        content = contents.answer(rows, about, message)
+        outcome = Outcome.MISSED if content is None else Outcome.FOUND
+        answer = self._messages.newRespByMessage(message, content)
         sent = answer.setRoute(self._name, message.route.group)
         return Decision(outcome, sends=self._toSender(message, sent))
 

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.beehive.resource import Resource
 from edgemesh.edgecore import contents
-from edgemesh.edgecore.contents import MAX_PAGE, Found, answer, items, unwrapped
+from edgemesh.edgecore.contents import Found, answer, items, unwrapped
 from edgemesh.edgecore.rows import Row, Upsert
 from edgemesh.errors import RemoteProtocolError
 from tests.edgecore.fakes import MemoryRows, asked, fromCloud, service, text
@@ -55,49 +55,38 @@ class AnswerTests(SynchronousTestCase):
             row = Row(f"default/service/{name}", "service", text(service(name)))
             self.rows.apply([Upsert(row)])
 
-    def names(self, content: object = None) -> list[str]:
-        """The Services that a query for all of them finds, by name."""
-        query = asked("query", "all/service", content)
-        values = answer(self.rows, Resource("all", "service"), query)
-        return [value.partition('"name":"')[2][0] for value in values]
+    def ask(self, content: object = None) -> object:
+        """The answer to a query for all Services."""
+        return answer(self.rows, Resource("all", "service"), asked("query", "all/service", content))
 
     def test_one(self) -> None:
         """By name, or nothing."""
         about = Resource("default", "service", "a")
         query = asked("query", str(about))
         self.assertEqual(answer(self.rows, about, query), [text(service("a"))])
-        self.assertEqual(answer(self.rows, Resource("default", "service", "x"), query), [])
+        self.assertIsNone(answer(self.rows, Resource("default", "service", "x"), query))
 
     def test_all(self) -> None:
         """By type; a content that is no page is ignored, as KubeEdge ignores it."""
-        for content in (None, "", {}, [], {"limit": "2"}):
-            self.assertEqual(self.names(content), ["a", "b", "c"])
+        everything = [text(service(name)) for name in "abc"]
+        for content in (None, "", {}, [], {"limit": "2", "after": ""}):
+            self.assertEqual(self.ask(content), everything)
+
+    def test_none(self) -> None:
+        """Of a type without rows there is nothing."""
+        self.assertIsNone(answer(self.rows, Resource("all", "pod"), asked("query", "all/pod")))
 
     def test_pages(self) -> None:
-        """A page at a time; after the last one there is nothing."""
-        pages = [
-            self.names({"limit": 2, "after": after})
-            for after in ("", "default/service/b", "default/service/c")
-        ]
-        self.assertEqual(pages, [["a", "b"], ["c"], []])
+        """A page at a time, each with the key to go on after."""
+        first = {"items": [text(service("a")), text(service("b"))], "next": "default/service/b"}
+        second = {"items": [text(service("c"))], "next": ""}
+        self.assertEqual(self.ask({"limit": 2, "after": ""}), first)
+        self.assertEqual(self.ask({"limit": 2, "after": "default/service/b"}), second)
 
-    def test_oddLimits(self) -> None:
-        """A page has at least one row, so that an asker comes to an end."""
-        self.assertEqual([self.names({"limit": n}) for n in (0, -5)], [["a"], ["a"]])
-
-    def test_hugeLimit(self) -> None:
-        """Whatever is asked for, a page has a largest size."""
-        self.patch(contents, "MAX_ROWS", 2)
-        self.assertEqual(self.names({"limit": 2**64 - 1}), ["a", "b"])
-
-    def test_largeRows(self) -> None:
-        """A page ends before it is too large to send, but is never empty for that."""
-        large = "x" * (MAX_PAGE // 2)
-        for name in "ab":
-            row = Row(f"default/service/{name}", "service", text(service(name, label=large)))
-            self.rows.apply([Upsert(row)])
-        self.assertEqual(self.names({"limit": 10}), ["a"])
-        self.assertEqual(self.names({"limit": 10, "after": "default/service/a"}), ["b", "c"])
+    def test_empty(self) -> None:
+        """A page behind the last row is empty."""
+        wish = {"limit": 2, "after": "default/service/c"}
+        self.assertEqual(self.ask(wish), {"items": [], "next": ""})
 
 
 class UnwrappedTests(SynchronousTestCase):

@@ -193,7 +193,9 @@ class QueryTests(Case):
         for name in "abc":
             self.take(fromCloud("insert", f"default/service/{name}", service(name)))
         page = self.query("all/service", {"limit": 1, "after": "default/service/a"})
-        self.assertEqual(page, [self.rows.value("default/service/b")])
+        self.assertEqual(
+            page, {"items": [self.rows.value("default/service/b")], "next": "default/service/b"}
+        )
 
     def test_nonsense(self) -> None:
         """A question about nothing is an error, to who asks."""
