@@ -19,6 +19,7 @@ above it in this list, never what is below (``tests/test_layering.py``)::
     handlers      router > LB > QPS controller > Biz keeper; read chain.py first
     protocols     http, grpc, tls, tcp: resolver, server, client
     interceptor   accept, recognise, hand over
+    dns           the name server
     edgecore      metamanager and its database
     admin         health, metrics, read API
     config        one file -> one frozen value

@@ -24,7 +24,7 @@ LAYERS = (
     ("meta",),
     ("handlers",),
     ("protocols",),
-    ("interceptor", "edgecore", "admin"),
+    ("interceptor", "dns", "edgecore", "admin"),
     ("config",),
     ("testing",),
     ("node",),

@@ -1,0 +1,252 @@
+# -*- test-case-name: tests.dns.test_upstream -*-
+"""
+One upstream server, and one question to it.
+
+Every question goes out from a socket of its own, from a random port, with a random
+number, and only what comes from the server's address and repeats the question is
+an answer: who cannot see the question cannot forge one.  A truncated answer is
+asked for again over TCP, from the same server::
+
+    ASKED --answer--------------------------> ENDED
+      |---truncated--> STREAMING --answer---> ENDED
+      |---no room for EDNS--> ASKED (without)
+      any --refused, broken, cancelled------> ENDED
+
+There is no time limit here: whoever asks cancels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import ClientFactory, DatagramProtocol
+from twisted.names import dns
+from twisted.protocols.basic import Int16StringReceiver
+from twisted.python.failure import Failure
+
+from edgemesh.dns.addresses import Address
+from edgemesh.dns.answers import Answer
+from edgemesh.dns.packets import (
+    FORMAT_ERROR,
+    LARGEST_STREAMED,
+    NAME_ERROR,
+    NO_ERROR,
+    NOT_IMPLEMENTED,
+    Malformed,
+)
+from edgemesh.dns.queries import Ask, askBytes
+
+#: Ports tried before this machine has none to spare.
+_PORT_TRIES = 10
+_FIRST_PORT, _LAST_PORT = 1_024, 65_535
+_CONNECT_SECONDS = 2.0
+_LONGEST_AWAY = 30.0
+
+#: Who waits: gets the answer, or None when this server has none.
+Told = Callable[[Answer | None], None]
+
+
+class Upstream:
+    """
+    An upstream server and what is known of its health.
+
+    :ivar avoidUntil: it did not answer lately; it is the last choice until then.
+    :param random: 16 random bits; numbers and ports come from it.
+    """
+
+    def __init__(
+        self, reactor: Any, address: Address, random: Callable[[], int] = dns.randomSource
+    ) -> None:
+        self.reactor = reactor
+        self.address = address
+        self.random = random
+        self.avoidUntil = 0.0
+        self._failures = 0
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self.address}, {self._failures} failures in a row>"
+
+    def worked(self) -> None:
+        """It answered."""
+        self._failures = 0
+        self.avoidUntil = 0.0
+
+    def failed(self, now: float) -> None:
+        """It did not answer in time, or not at all."""
+        if now < self.avoidUntil:
+            return
+        self._failures += 1
+        away = min(_LONGEST_AWAY, 2.0 ** min(self._failures, 5))
+        # A quarter of it is chance, so that nodes do not come back all at once.
+        self.avoidUntil = now + away * (0.75 + 0.25 * self.random() / 0xFFFF)
+
+    def exchange(self, ask: Ask, told: Told) -> Exchange:
+        """One question to this server; it begins with ``start``."""
+        return Exchange(self, ask, told)
+
+
+class _State(Enum):
+    """How far an exchange is."""
+
+    NEW = "not started"
+    ASKED = "waiting for a datagram"
+    STREAMING = "waiting for an answer over TCP"
+    ENDED = "over"
+
+
+class Exchange(DatagramProtocol):
+    """
+    One question to one server, and its answer.
+
+    :param told: called once, perhaps before ``start`` returns; not after ``cancel``.
+    """
+
+    noisy = False
+
+    def __init__(self, upstream: Upstream, ask: Ask, told: Told) -> None:
+        self.upstream = upstream
+        self._ask = ask
+        self._told = told
+        self._edns = True
+        self._connected = False
+        self._id = upstream.random()
+        self._state = _State.NEW
+        self._connector: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Exchange with {self.upstream.address}: {self._state.value}>"
+
+    def start(self) -> None:
+        """Send the question."""
+        self._state = _State.ASKED
+        address, reactor = self.upstream.address, self.upstream.reactor
+        anywhere = "::" if ":" in address.host else ""
+        for _ in range(_PORT_TRIES):
+            port = _FIRST_PORT + self.upstream.random() % (_LAST_PORT + 1 - _FIRST_PORT)
+            try:
+                reactor.listenUDP(port, self, interface=anywhere, maxPacketSize=LARGEST_STREAMED)
+            except CannotListenError:
+                continue
+            self._send()
+            return
+        self._end(None)
+
+    def cancel(self) -> None:
+        """Nobody waits any more; every socket is closed."""
+        self._state = _State.ENDED
+        self._close()
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        answer = self._read(datagram)
+        if answer is None or self._state is not _State.ASKED:
+            return
+        if self._edns and answer.code in (FORMAT_ERROR, NOT_IMPLEMENTED):
+            # It is older than EDNS.
+            self._edns = False
+            self._send()
+        elif answer.truncated:
+            self._stream()
+        else:
+            self._finish(answer)
+
+    def connectionRefused(self) -> None:
+        """Nobody listens there."""
+        if self._state is _State.ASKED:
+            self._end(None)
+
+    def streamed(self, data: bytes | None) -> None:
+        """The answer over TCP; None when the connection was closed without one."""
+        if self._state is not _State.STREAMING:
+            return
+        answer = None if data is None else self._read(data)
+        if answer is None or answer.truncated:
+            self._end(None)
+        else:
+            self._finish(answer)
+
+    @property
+    def query(self) -> bytes:
+        """What is sent."""
+        return askBytes(self._id, self._ask, self._edns)
+
+    def _send(self) -> None:
+        transport: Any = self.transport
+        try:
+            if not self._connected:
+                # From here on the kernel drops what comes from anywhere else.
+                transport.connect(self.upstream.address.host, self.upstream.address.port)
+                self._connected = True
+            transport.write(self.query)
+        except OSError:
+            # No way there at all: the link is down.
+            self._end(None)
+
+    def _stream(self) -> None:
+        self._state = _State.STREAMING
+        self._close()
+        address = self.upstream.address
+        self._connector = self.upstream.reactor.connectTCP(
+            address.host, address.port, _StreamFactory(self), timeout=_CONNECT_SECONDS
+        )
+
+    def _read(self, data: bytes) -> Answer | None:
+        """The answer, if it is one to this question."""
+        try:
+            answer = Answer(data)
+        except Malformed:
+            return None
+        return answer if (answer.id, answer.question) == (self._id, self._ask.question) else None
+
+    def _finish(self, answer: Answer) -> None:
+        # Any other code says that this server could not find out; another may.
+        self._end(answer if answer.code in (NO_ERROR, NAME_ERROR) else None)
+
+    def _end(self, answer: Answer | None) -> None:
+        if self._state is not _State.ENDED:
+            self.cancel()
+            self._told(answer)
+
+    def _close(self) -> None:
+        transport: Any = self.transport
+        if transport is not None:
+            self.transport = None
+            transport.stopListening()
+        if self._connector is not None:
+            self._connector.disconnect()
+            self._connector = None
+
+
+class _Stream(Int16StringReceiver):
+    """The same question over TCP."""
+
+    factory: _StreamFactory
+
+    def connectionMade(self) -> None:
+        self.sendString(self.factory.exchange.query)  # type: ignore[no-untyped-call]
+
+    def stringReceived(self, string: bytes) -> None:
+        self.factory.exchange.streamed(string)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self.factory.exchange.streamed(None)
+
+
+class _StreamFactory(ClientFactory):
+    """Makes the one connection of an exchange."""
+
+    noisy = False
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        stream = _Stream()
+        stream.factory = self
+        return stream
+
+    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
+        self.exchange.streamed(None)
