@@ -84,13 +84,7 @@ def _alone(directory: str) -> Iterator[None]:
     Two processes that find the same dead socket would otherwise both replace it, and
     the second the first one's living one.
     """
-    try:
-        os.mkdir(directory, 0o700)
-    except FileExistsError:
-        # Made before; whether it will do is looked at now, by what was opened.
-        made = False
-    else:
-        made = True
+    _make(directory)
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         opened = os.open(directory, flags)
@@ -99,14 +93,21 @@ def _alone(directory: str) -> Iterator[None]:
             raise
         raise ConfigurationError(f"{directory}: expected a directory, not a link to one") from None
     try:
-        if made:
-            # The umask may have taken what the owner needs.
-            os.fchmod(opened, 0o700)
         _checkPrivate(directory, os.fstat(opened))
         _lock(directory, opened)
         yield
     finally:
         os.close(opened)
+
+
+def _make(directory: str) -> None:
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        # Made before; whether it will do is looked at when it is open.
+        return
+    # The umask may have taken what the owner needs.
+    os.chmod(directory, 0o700)
 
 
 def _checkPrivate(directory: str, found: os.stat_result) -> None:

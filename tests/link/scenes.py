@@ -16,7 +16,7 @@ from tests.link.places import PlacesMixin
 from tests.link.samples import messages, query
 from tests.link.sockets import Turned
 
-SMALL = RecordLimits(receive=4 << 20, send=1 << 20, queue=3 << 20)
+SMALL = RecordLimits(receive=4 << 20, send=200_000, queue=400_000)
 
 
 class Metamanager:

@@ -140,8 +140,8 @@ class ServerTests(SceneMixin, SynchronousTestCase):
         news = (
             messages("n").newMessage().buildRouter("edgecontroller", "resource", SERVICE, "update")
         )
-        for _ in range(8):
-            self.server.push("edgemesh", news.fillBody("x" * 1_000_000))
+        for _ in range(10):
+            self.server.push("edgemesh", news.fillBody("x" * 100_000))
             self.settle()
         self.assertEqual(self.server.counts.slow, 1)
         self.assertEqual(self.server.linked(), ())
@@ -156,7 +156,7 @@ class ServerTests(SceneMixin, SynchronousTestCase):
             caller.send(recordOf(request))
             self.settle()
             if self.metamanager.asked and self.server.counts.answered < len(self.metamanager.asked):
-                self.metamanager.answer("x" * 500_000)
+                self.metamanager.answer("x" * 100_000)
         self.assertLess(len(self.metamanager.asked), 10)
         self.assertEqual(self.server.counts.slow, 0)
         for _ in range(len(self.metamanager.asked)):
