@@ -115,22 +115,21 @@ def openReadable(path: str) -> sqlite3.Connection:
 
     :raise StoreError: it cannot be read either, or was never made.
     """
-    # SQLite wants to write even to read, unless a log is there or nothing can change.
-    for mode in ("mode=ro", "mode=ro&immutable=1"):
-        connection = None
+    # Without a log SQLite would begin one, even to read, unless nothing can change.
+    mode = "mode=ro" if _size(f"{path}-wal") else "mode=ro&immutable=1"
+    with named(path):
+        connection = _connect(path, mode)
         try:
-            with named(path):
-                connection = _connect(path, mode)
-                _examine(connection, path)
-                connection.execute("SELECT count(*) FROM edgemesh_counter").fetchone()
-            return connection
-        except StoreError as error:
-            fault = error
-            if connection is not None:
-                connection.close()
-            if isinstance(error, StoreDamaged):
-                break
-    raise fault
+            _examine(connection, path)
+            connection.execute("SELECT count(*) FROM edgemesh_counter").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _size(path: str) -> int:
+    return os.path.getsize(path) if os.path.exists(path) else 0
 
 
 def openEmpty() -> sqlite3.Connection:
@@ -168,11 +167,14 @@ def _make(path: str) -> None:
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         if os.path.lexists(path):
             # By its name: to close a descriptor would end locks that a connection has.
-            os.chmod(path, 0o600)
+            os.chmod(path, os.stat(path).st_mode & 0o700)
         else:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise _openingFault(error, path) from error
+    # SQLite opens for reading what it may not write, and does not say so.
+    if not os.access(path, os.W_OK, effective_ids=True):
+        raise StoreReadOnly(f"{path}: the file may not be written")
 
 
 def _openingFault(error: OSError, path: str) -> StoreError:
@@ -188,7 +190,17 @@ def _openingFault(error: OSError, path: str) -> StoreError:
 
 def _connect(path: str, mode: str) -> sqlite3.Connection:
     uri = f"{Path(path).absolute().as_uri()}?{mode}"
-    return sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
+    connection.text_factory = _decoded
+    return connection
+
+
+def _decoded(text: bytes) -> str:
+    """Text as it is read: only UTF-8 is ever written."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise StoreDamaged(f"a row has text that is not UTF-8: {error.reason}") from error
 
 
 def _examine(connection: sqlite3.Connection, path: str) -> None:

@@ -209,6 +209,13 @@ class DamageTests(Case):
         store.apply([Upsert(row("a"))])
         self.assertEqual(list(store.rows()), [row("a")])
 
+    def test_text(self) -> None:
+        """Text that nobody can have written is damage as well."""
+        store = self.filled()
+        store._connection.execute("UPDATE meta SET value = CAST(x'78a578' AS TEXT)")
+        self.assertRaises(StoreDamaged, store.value, "default/service/s5")
+        self.assertEqual((len(store.setAside), list(store.rows())), (1, []))
+
     def test_notMovable(self) -> None:
         """A damaged file that cannot be moved is reported; the store is empty meanwhile."""
         self.filled().close()
