@@ -15,4 +15,5 @@ Low to high::
     decisions    what can come of a Message
     metamanager  what a Message means: writes, answers, pushes
     feeding      a folder of manifests -> Messages
+    module       all of it at work
 """

@@ -38,11 +38,13 @@ class Send:
     A Message to send.
 
     :ivar module: to whom; the cloud is behind the module ``websocket``.
+    :ivar request: what an answer answers; its links are found by it.
     """
 
     purpose: Purpose
     module: str
     message: Message
+    request: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)

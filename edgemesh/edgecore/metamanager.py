@@ -225,7 +225,8 @@ class MetaManager:
         question = message.header.parent_msg_id
         found = contents.unwrapped(message)
         header = replace(found.message.header, parent_msg_id=request.header.msg_id)
-        passed = Send(Purpose.ANSWER, request.route.source, replace(found.message, header=header))
+        answer = replace(found.message, header=header)
+        passed = Send(Purpose.ANSWER, request.route.source, answer, request)
         if not found.stored:
             return Decision(Outcome.ANSWERED, sends=(passed,), questions=(question,))
         about = parse(request.route.resource)
@@ -262,7 +263,7 @@ class MetaManager:
             return ()
         if _fromCloud(message):
             return (Send(Purpose.ACKNOWLEDGE, names.WEBSOCKET, answer),)
-        return (Send(Purpose.ANSWER, message.route.source, answer),)
+        return (Send(Purpose.ANSWER, message.route.source, answer, message),)
 
     def _error(self, message: Message, text: str) -> Message:
         error = self._messages.newErrorMessage(message, text)
