@@ -19,20 +19,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from errno import EACCES, EADDRINUSE
 from typing import Any
 
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import ClientFactory, DatagramProtocol
+from twisted.internet.protocol import ClientFactory
+from twisted.logger import Logger
 from twisted.names import dns
 from twisted.protocols.basic import Int16StringReceiver
 from twisted.python.failure import Failure
 
 from edgemesh.dns.addresses import Address
 from edgemesh.dns.answers import Answer
+from edgemesh.dns.datagrams import Asking, AskingSocket, openAsking
 from edgemesh.dns.packets import (
     FORMAT_ERROR,
-    LARGEST_STREAMED,
     NAME_ERROR,
     NO_ERROR,
     NOT_IMPLEMENTED,
@@ -43,11 +44,16 @@ from edgemesh.dns.queries import Ask, askBytes
 #: Ports tried before this machine has none to spare.
 _PORT_TRIES = 10
 _FIRST_PORT, _LAST_PORT = 1_024, 65_535
+#: Another port may be had, when this one is taken or is the system's own.
+_MAY_HELP = (EADDRINUSE, EACCES)
 _CONNECT_SECONDS = 2.0
 _LONGEST_AWAY = 30.0
 
 #: Who waits: gets the answer, or None when this server has none.
 Told = Callable[[Answer | None], None]
+
+
+log = Logger()
 
 
 class Upstream:
@@ -56,14 +62,20 @@ class Upstream:
 
     :ivar avoidUntil: it did not answer lately; it is the last choice until then.
     :param random: 16 random bits; numbers and ports come from it.
+    :param opened: makes a socket to an address, from a port.
     """
 
     def __init__(
-        self, reactor: Any, address: Address, random: Callable[[], int] = dns.randomSource
+        self,
+        reactor: Any,
+        address: Address,
+        random: Callable[[], int] = dns.randomSource,
+        opened: Callable[[Any, Address, int, Asking], AskingSocket] = openAsking,
     ) -> None:
         self.reactor = reactor
         self.address = address
         self.random = random
+        self.opened = opened
         self.avoidUntil = 0.0
         self._failures = 0
 
@@ -98,23 +110,21 @@ class _State(Enum):
     ENDED = "over"
 
 
-class Exchange(DatagramProtocol):
+class Exchange:
     """
     One question to one server, and its answer.
 
     :param told: called once, perhaps before ``start`` returns; not after ``cancel``.
     """
 
-    noisy = False
-
     def __init__(self, upstream: Upstream, ask: Ask, told: Told) -> None:
         self.upstream = upstream
         self._ask = ask
         self._told = told
         self._edns = True
-        self._connected = False
         self._id = upstream.random()
         self._state = _State.NEW
+        self._socket: AskingSocket | None = None
         self._connector: Any = None
 
     def __repr__(self) -> str:
@@ -123,24 +133,24 @@ class Exchange(DatagramProtocol):
     def start(self) -> None:
         """Send the question."""
         self._state = _State.ASKED
-        address, reactor = self.upstream.address, self.upstream.reactor
-        anywhere = "::" if ":" in address.host else ""
+        upstream = self.upstream
         for _ in range(_PORT_TRIES):
-            port = _FIRST_PORT + self.upstream.random() % (_LAST_PORT + 1 - _FIRST_PORT)
+            port = _FIRST_PORT + upstream.random() % (_LAST_PORT + 1 - _FIRST_PORT)
             try:
-                reactor.listenUDP(port, self, interface=anywhere, maxPacketSize=LARGEST_STREAMED)
-            except CannotListenError:
-                continue
-            self._send()
-            return
-        self._end(None)
+                self._socket = upstream.opened(upstream.reactor, upstream.address, port, self)
+            except OSError as error:
+                if error.errno in _MAY_HELP:
+                    continue
+            break
+        self._send()
 
     def cancel(self) -> None:
         """Nobody waits any more; every socket is closed."""
         self._state = _State.ENDED
         self._close()
 
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+    def received(self, datagram: bytes) -> None:
+        """Whoever knows the server's address says this."""
         answer = self._read(datagram)
         if answer is None or self._state is not _State.ASKED:
             return
@@ -153,7 +163,7 @@ class Exchange(DatagramProtocol):
         else:
             self._finish(answer)
 
-    def connectionRefused(self) -> None:
+    def refused(self) -> None:
         """Nobody listens there."""
         if self._state is _State.ASKED:
             self._end(None)
@@ -174,16 +184,15 @@ class Exchange(DatagramProtocol):
         return askBytes(self._id, self._ask, self._edns)
 
     def _send(self) -> None:
-        transport: Any = self.transport
         try:
-            if not self._connected:
-                # From here on the kernel drops what comes from anywhere else.
-                transport.connect(self.upstream.address.host, self.upstream.address.port)
-                self._connected = True
-            transport.write(self.query)
-        except OSError:
-            # No way there at all: the link is down.
-            self._end(None)
+            if self._socket is not None:
+                self._socket.send(self.query)
+                return
+        except OSError as error:
+            log.debug(
+                "{address} cannot be asked: {error}", address=self.upstream.address, error=error
+            )
+        self._end(None)
 
     def _stream(self) -> None:
         self._state = _State.STREAMING
@@ -211,10 +220,9 @@ class Exchange(DatagramProtocol):
             self._told(answer)
 
     def _close(self) -> None:
-        transport: Any = self.transport
-        if transport is not None:
-            self.transport = None
-            transport.stopListening()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
         if self._connector is not None:
             self._connector.disconnect()
             self._connector = None

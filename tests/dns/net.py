@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import dns.flags
@@ -15,7 +16,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from edgemesh.dns.addresses import Address
 from edgemesh.dns.answers import Answer
+from edgemesh.dns.datagrams import Asking
 from edgemesh.dns.queries import Query, readQuery
 from edgemesh.meta.model import Endpoint, Metadata, Service, ServicePort
 
@@ -28,15 +31,9 @@ class DatagramPort:
         self.number = number
         self.protocol = protocol
         self.interface = interface
-        self.peer: tuple[str, int] | None = None
         self.written: list[bytes] = []
         self.sentTo: list[Any] = []
         self.open = True
-
-    def connect(self, host: str, port: int) -> None:
-        if self.net.unreachable:
-            raise OSError(101, "no network")
-        self.peer = (host, port)
 
     def write(self, datagram: bytes, addr: Any = None) -> None:
         self.written.append(datagram)
@@ -49,6 +46,26 @@ class DatagramPort:
         self.open = False
         self.protocol.doStop()
         return succeed(None)
+
+
+class AskingPort:
+    """A UDP socket for one question; the server's part is played by the test."""
+
+    def __init__(self, net: Net, server: Address, number: int, asking: Asking) -> None:
+        self.peer = (server.host, server.port)
+        self.number = number
+        self.asking = asking
+        self.written: list[bytes] = []
+        self.open = True
+        self._net = net
+
+    def send(self, datagram: bytes) -> None:
+        if self._net.unreachable:
+            raise OSError(101, "no network")
+        self.written.append(datagram)
+
+    def close(self) -> None:
+        self.open = False
 
 
 class StreamPort(DatagramPort):
@@ -112,16 +129,23 @@ class Net(Clock):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ports: list[DatagramPort] = []
+        self.ports: list[Any] = []
         self.dials: list[Dial] = []
         self.taken: set[int] = set()
         self.unreachable = False
         self._next = 40_000
 
     @property
-    def open(self) -> list[DatagramPort]:
+    def open(self) -> list[Any]:
         """Sockets that are open now."""
         return [port for port in self.ports if port.open]
+
+    def opened(self, reactor: Any, server: Address, port: int, asking: Asking) -> Any:
+        """A socket for one question."""
+        if port in self.taken:
+            raise OSError(errno.EADDRINUSE, "taken")
+        self.ports.append(AskingPort(self, server, port, asking))
+        return self.ports[-1]
 
     def listenUDP(
         self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = 8192

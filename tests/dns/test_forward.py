@@ -9,7 +9,7 @@ from edgemesh.dns.addresses import Address
 from edgemesh.dns.cache import Cache
 from edgemesh.dns.forward import Forwarder, Found
 from edgemesh.dns.upstream import Upstream
-from tests.dns.net import DatagramPort, Net, lines, query, respond
+from tests.dns.net import AskingPort, Net, lines, query, respond
 
 FIRST, SECOND = "192.0.2.1", "192.0.2.2"
 RECORD = "a.test. 60 IN A 192.0.2.9"
@@ -24,7 +24,9 @@ class ForwarderTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.net = Net()
         self._number = 0
-        upstreams = [Upstream(self.net, Address(host), self.random) for host in self.hosts]
+        upstreams = [
+            Upstream(self.net, Address(host), self.random, self.net.opened) for host in self.hosts
+        ]
         self.cache = Cache(1_000_000, maxStale=86_400.0)
         self.forwarder = Forwarder(self.net, upstreams, self.cache, self.most)
 
@@ -37,16 +39,14 @@ class ForwarderTestCase(SynchronousTestCase):
         """Ask."""
         return self.forwarder.find(query(name).ask)
 
-    def open(self, host: str) -> list[DatagramPort]:
+    def open(self, host: str) -> list[AskingPort]:
         """The questions that this server has not answered."""
         return [port for port in self.net.open if port.peer == (host, 53)]
 
     def deliver(self, host: str, *records: str, code: str = "NOERROR", soa: str = "") -> None:
         """The server answers the oldest question."""
         port = self.open(host)[0]
-        port.protocol.datagramReceived(
-            respond(port.written[-1], *records, code=code, soa=soa), (host, 53)
-        )
+        port.asking.received(respond(port.written[-1], *records, code=code, soa=soa))
 
     def result(self, waiting: Deferred[Found]) -> tuple[list[str], bool]:
         """The records that a caller got, and whether they are stale."""
@@ -122,9 +122,8 @@ class AskTests(ForwarderTestCase):
         """While one name waits, others are answered."""
         slow = self.find("slow.test")
         quick = self.find("quick.test")
-        self.open(FIRST)[1].protocol.datagramReceived(
-            respond(self.open(FIRST)[1].written[0], "quick.test. 60 IN A 192.0.2.9"), (FIRST, 53)
-        )
+        port = self.open(FIRST)[1]
+        port.asking.received(respond(port.written[0], "quick.test. 60 IN A 192.0.2.9"))
         self.successResultOf(quick)
         self.assertNoResult(slow)
         self.net.advance(1.0)

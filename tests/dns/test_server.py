@@ -16,7 +16,17 @@ from edgemesh.dns.upstream import Upstream
 from edgemesh.dns.virtual import MemoryListenerRows, VirtualAddresses
 from edgemesh.meta.memory import MemoryMetaSource
 from edgemesh.meta.model import Metadata, Service, ServicePort
-from tests.dns.net import Connection, Net, code, lines, meshOf, respond, wire
+from tests.dns.net import (
+    Connection,
+    DatagramPort,
+    Net,
+    StreamPort,
+    code,
+    lines,
+    meshOf,
+    respond,
+    wire,
+)
 
 CALLER = ("::ffff:192.0.2.200", 5353)
 
@@ -35,7 +45,7 @@ class NameServerTestCase(SynchronousTestCase):
 
     def make(self) -> NameServer:
         """As after a start of the process."""
-        upstream = Upstream(self.net, Address("192.0.2.53"), lambda: 7)
+        upstream = Upstream(self.net, Address("192.0.2.53"), lambda: 7, self.net.opened)
         forwarder = Forwarder(self.net, [upstream], Cache(100_000, 10.0))
         virtual = VirtualAddresses(IPv4Network(self.network), self.rows, keep=100.0)
         return NameServer(self.net, self.listenAt, self.source, virtual, forwarder)
@@ -43,7 +53,7 @@ class NameServerTestCase(SynchronousTestCase):
     def ask(self, name: str, kind: str = "A") -> bytes:
         """The reply to a datagram."""
         port = next(each for each in self.net.open if each.number == self.server.listening[0].port
-                    and hasattr(each.protocol, "datagramReceived"))  # fmt: skip
+                    and type(each) is DatagramPort)  # fmt: skip
         port.protocol.datagramReceived(wire(name, kind), CALLER)
         self.assertEqual(port.sentTo[-1], CALLER)
         return port.written[-1]
@@ -81,7 +91,7 @@ class LifeTests(NameServerTestCase):
     def test_stop(self) -> None:
         """When it has stopped every socket is closed: listening, to callers, to upstream."""
         self.server.startService()
-        stream = next(port for port in self.net.open if hasattr(port.protocol, "buildProtocol"))
+        stream = next(port for port in self.net.open if type(port) is StreamPort)
         connection = Connection().begin(stream.protocol.buildProtocol(None))
         self.ask_elsewhere()
         self.successResultOf(self.server.stopService())
@@ -91,7 +101,7 @@ class LifeTests(NameServerTestCase):
 
     def ask_elsewhere(self) -> None:
         """A query whose answer will not come."""
-        port = next(each for each in self.net.open if hasattr(each.protocol, "datagramReceived"))
+        port = next(each for each in self.net.open if type(each) is DatagramPort)
         port.protocol.datagramReceived(wire("a.test"), CALLER)
         self.assertEqual(port.written, [])
 
@@ -149,7 +159,7 @@ class AnswerTests(NameServerTestCase):
         listening.protocol.datagramReceived(wire("a.test"), CALLER)
         upstream = self.net.open[-1]
         reply = respond(upstream.written[0], "a.test. 60 IN A 192.0.2.9")
-        upstream.protocol.datagramReceived(reply, ("192.0.2.53", 53))
+        upstream.asking.received(reply)
         self.assertEqual(lines(listening.written[0]), ["a.test. 60 IN A 192.0.2.9"])
         self.assertEqual(self.server.counts.asked, 1)
 

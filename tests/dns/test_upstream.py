@@ -9,7 +9,7 @@ from edgemesh.dns.addresses import Address
 from edgemesh.dns.answers import Answer
 from edgemesh.dns.queries import Ask
 from edgemesh.dns.upstream import Exchange, Upstream
-from tests.dns.net import DatagramPort, Net, lines, query, read, respond
+from tests.dns.net import AskingPort, Net, lines, query, read, respond
 
 RECORD = "a.test. 60 IN A 192.0.2.1"
 
@@ -22,7 +22,9 @@ class ExchangeTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.net = Net()
         self.numbers: Iterator[int] = iter(range(1, 1000))
-        self.upstream = Upstream(self.net, Address(self.host), lambda: next(self.numbers))
+        self.upstream = Upstream(
+            self.net, Address(self.host), lambda: next(self.numbers), self.net.opened
+        )
         self.told: list[Answer | None] = []
 
     def begin(self, ask: Ask | None = None) -> Exchange:
@@ -32,13 +34,13 @@ class ExchangeTestCase(SynchronousTestCase):
         return exchange
 
     @property
-    def port(self) -> DatagramPort:
+    def port(self) -> AskingPort:
         """The socket that was opened last."""
         return self.net.ports[-1]
 
     def deliver(self, data: bytes) -> None:
         """The server says this."""
-        self.port.protocol.datagramReceived(data, (self.host, 53))
+        self.port.asking.received(data)
 
 
 class DatagramTests(ExchangeTestCase):
@@ -48,9 +50,9 @@ class DatagramTests(ExchangeTestCase):
         """An answer is told once, and the socket closed."""
         self.begin()
         self.assertEqual(self.port.peer, ("192.0.2.53", 53))
-        protocol = self.port.protocol
+        asking = self.port.asking
         self.deliver(respond(self.port.written[0], RECORD))
-        protocol.datagramReceived(respond(self.port.written[0], RECORD), (self.host, 53))
+        asking.received(respond(self.port.written[0], RECORD))
         (answer,) = self.told
         assert answer is not None
         self.assertEqual(lines(answer.reply(query("a.test"), 512)), [RECORD])
@@ -106,7 +108,7 @@ class DatagramTests(ExchangeTestCase):
     def test_refused(self) -> None:
         """When nobody listens there, that is known at once."""
         self.begin()
-        self.port.protocol.connectionRefused()
+        self.port.asking.refused()
         self.assertEqual((self.told, self.net.open), ([None], []))
 
     def test_unreachable(self) -> None:
@@ -133,17 +135,6 @@ class DatagramTests(ExchangeTestCase):
         exchange.cancel()
         self.assertEqual((self.told, self.net.open), ([], []))
         self.assertEqual(repr(exchange), "<Exchange with 192.0.2.53:53: over>")
-
-
-class SixTests(ExchangeTestCase):
-    """A server with an IPv6 address."""
-
-    host = "2001:db8::53"
-
-    def test_socket(self) -> None:
-        """It is asked from a socket for IPv6."""
-        self.begin()
-        self.assertEqual((self.port.interface, self.port.peer), ("::", (self.host, 53)))
 
 
 class StreamTests(ExchangeTestCase):
