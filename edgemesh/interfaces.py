@@ -93,6 +93,29 @@ class IRouter(IHandler):
         """
 
 
+class IIncrementalRouter(IRouter):
+    """A router that need not prepare for everything anew when a little changes."""
+
+    def indexed(routes: Mapping[str, Route], metadata: Metadata) -> INameIndex:
+        """Prepare for look-ups, as :meth:`IRouter.index` does."""
+
+
+class INameIndex(Interface):
+    """What a router prepared for look-ups."""
+
+    def find(invocation: Invocation) -> Route:
+        """The Route of a call, or :class:`~edgemesh.errors.Refused` with ``NO_ROUTE``."""
+
+    def prepare(routes: Mapping[str, Route], keys: Sequence[str]) -> Callable[[], None]:
+        """
+        Prepare a change; nothing has changed yet when this returns or raises.
+
+        :param routes: every known service port by key, from then on.
+        :param keys: of those that came, changed or went.
+        :return: what makes the change effective; it cannot fail.
+        """
+
+
 class IStage(Interface):
     """
     What a handler does for the calls to one service port.

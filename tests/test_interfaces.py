@@ -12,6 +12,7 @@ from edgemesh import interfaces
 from edgemesh.handlers.routes import Route, RouteTable
 from edgemesh.interfaces import (
     IHandler,
+    IIncrementalRouter,
     IMeshProtocol,
     IMetaSource,
     IResolver,
@@ -63,6 +64,7 @@ class JointTests(SynchronousTestCase):
     def test_routerIsHandler(self) -> None:
         """A router can stand wherever a handler can."""
         self.assertTrue(IRouter.extends(IHandler))
+        self.assertTrue(IIncrementalRouter.extends(IRouter))
 
 
 class PluginTests(SynchronousTestCase):

@@ -26,36 +26,19 @@ refused as ``INTERNAL``, and what others took is given back all the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from edgemesh.errors import INTERNAL, NO_ENDPOINT, ConfigurationError, Refused
+from edgemesh.handlers.composition import Composer, Composition, Stages
 from edgemesh.handlers.routes import Route
 from edgemesh.interfaces import IHandler, IRouter, IStage, Side
 from edgemesh.invocation import Invocation, Outcome
 from edgemesh.meta.model import Metadata
 
-_Stages = tuple[IStage, ...]
-
 log = Logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Composition:
-    """
-    What one chain consists of for every service port.
-
-    :ivar stages: in order, by port key.
-    :ivar byHandler: the same stages, by port key and the handler's name.
-    :ivar find: the router's look-up; None without a router.
-    """
-
-    stages: dict[str, _Stages]
-    byHandler: dict[tuple[str, str], IStage]
-    find: Callable[[Invocation], Route] | None
 
 
 class Chain:
@@ -69,8 +52,9 @@ class Chain:
 
     def __init__(self, side: Side, handlers: Sequence[IHandler]) -> None:
         self.side = side
-        self._handlers: tuple[IHandler, ...] = ()
-        self.use(Composition({}, {}, None))
+        self._composer = Composer(side)
+        self._composed: Mapping[str, Stages] = {}
+        self._find: Callable[[Invocation], Route] | None = None
         self.useHandlers(handlers)
 
     def useHandlers(self, handlers: Sequence[IHandler]) -> None:
@@ -82,56 +66,50 @@ class Chain:
         for name in names:
             if names.count(name) > 1:
                 raise ConfigurationError(f"{where}: expected each handler once, found {name} again")
-        self._handlers = tuple(handlers)
+        self._composer.handlers = tuple(handlers)
 
     def apply(self, routes: Mapping[str, Route], metadata: Metadata) -> None:
         """Compose again, with immediate effect; see :meth:`compose`."""
         self.use(self.compose(routes, metadata))
 
-    def compose(self, routes: Mapping[str, Route], metadata: Metadata) -> Composition:
+    def compose(
+        self,
+        routes: Mapping[str, Route],
+        metadata: Metadata,
+        keys: Sequence[str] | None = None,
+    ) -> Composition:
         """
         Compose again for these service ports; stages of what still exists keep their state.
 
         Nothing is in force before :meth:`use`, so a handler that fails here leaves
         the former composition as it was.
+
+        :param routes: every service port.
+        :param keys: of those that came, changed or went since the composition in force;
+            None for all.
         """
-        byHandler: dict[tuple[str, str], IStage] = {}
-        composed: dict[str, _Stages] = {}
-        for key, route in routes.items():
-            stages = []
-            for handler in self._handlers:
-                former = self._byHandler.get((key, handler.name))
-                stage = handler.compose(route, self.side, former)
-                if stage is not None:
-                    byHandler[key, handler.name] = stage
-                    stages.append(stage)
-            composed[key] = tuple(stages)
-        find = None
-        if self._handlers and IRouter.providedBy(self._handlers[0]):
-            find = self._handlers[0].index(routes, metadata)
-        return Composition(composed, byHandler, find)
+        return self._composer.compose(routes, metadata, keys)
 
     def use(self, composition: Composition) -> None:
         """Put a composition in force: the very next call passes it."""
-        self._composed = composition.stages
-        self._byHandler = composition.byHandler
-        self._find = composition.find
+        self._composer.use(composition)
+        self._composed = self._composer.stages
+        self._find = self._composer.find
 
-    def stagesOf(self, key: str) -> _Stages:
+    def stagesOf(self, key: str) -> Stages:
         """The stages of one service port, in order; for ``/chain``."""
         return self._composed.get(key, ())
 
     def walk(self, key: str) -> Iterator[tuple[IHandler, IStage | None]]:
         """Every handler in order, with its stage for one service port; for ``/chain``."""
-        for handler in self._handlers:
-            yield handler, self._byHandler.get((key, handler.name))
+        yield from self._composer.walk(key)
 
     def find(self, invocation: Invocation) -> None:
         """Ask the router for the service port; fill in ``invocation.route``."""
         assert self._find is not None
         invocation.route = self._find(invocation)
 
-    def decide(self, invocation: Invocation, now: float) -> _Stages:
+    def decide(self, invocation: Invocation, now: float) -> Stages:
         """
         Run the stages for ``invocation.route``.
 
@@ -149,7 +127,7 @@ class Chain:
             _goOn(stages, _placeOf(stage, stages), problem, invocation, now)
         return stages
 
-    def again(self, kept: _Stages, invocation: Invocation, now: float) -> _Stages:
+    def again(self, kept: Stages, invocation: Invocation, now: float) -> Stages:
         """
         Decide another attempt, by what is composed now.
 
@@ -166,7 +144,7 @@ class Chain:
         return kept + again
 
 
-def _run(stages: _Stages, invocation: Invocation, now: float) -> None:
+def _run(stages: Stages, invocation: Invocation, now: float) -> None:
     """Let every stage decide; when one cannot, give back or go on with another endpoint."""
     # Most calls pass at once, and need nobody to count how far they came.
     try:
@@ -176,13 +154,13 @@ def _run(stages: _Stages, invocation: Invocation, now: float) -> None:
         _goOn(stages, _placeOf(stage, stages), problem, invocation, now)
 
 
-def _placeOf(stage: IStage, stages: _Stages) -> int:
+def _placeOf(stage: IStage, stages: Stages) -> int:
     """Its position; whatever a stage takes for equal to itself."""
     return next(at for at, one in enumerate(stages) if one is stage)
 
 
 def _goOn(
-    stages: _Stages, refuser: int, problem: Exception, invocation: Invocation, now: float
+    stages: Stages, refuser: int, problem: Exception, invocation: Invocation, now: float
 ) -> None:
     """One stage would not decide: give back, or go on with another endpoint until all do."""
     aside: Refused | None = None
@@ -202,7 +180,7 @@ def _goOn(
 
 
 def _fail(
-    stages: _Stages, position: int, defect: Exception, invocation: Invocation, now: float
+    stages: Stages, position: int, defect: Exception, invocation: Invocation, now: float
 ) -> NoReturn:
     """Give back what the stages before a broken one took; refuse the call."""
     stage = stages[position]
@@ -213,7 +191,7 @@ def _fail(
 
 
 def _back(
-    stages: _Stages, refuser: int, invocation: Invocation, refusal: Refused, now: float
+    stages: Stages, refuser: int, invocation: Invocation, refusal: Refused, now: float
 ) -> int:
     """Release what was taken; return where to go on, or raise the refusal."""
     for position in range(refuser - 1, -1, -1):
@@ -235,7 +213,7 @@ def _putAside(invocation: Invocation) -> bool:
     return True
 
 
-def settle(stages: _Stages, invocation: Invocation, outcome: Outcome, now: float) -> None:
+def settle(stages: Stages, invocation: Invocation, outcome: Outcome, now: float) -> None:
     """Tell every stage how the call ended, last one first."""
     for stage in reversed(stages):
         try:
@@ -245,13 +223,13 @@ def settle(stages: _Stages, invocation: Invocation, outcome: Outcome, now: float
             log.failure("{stage!r} could not settle {call!r}", stage=stage, call=invocation)
 
 
-def endAttempt(stages: _Stages, invocation: Invocation, outcome: Outcome, now: float) -> _Stages:
+def endAttempt(stages: Stages, invocation: Invocation, outcome: Outcome, now: float) -> Stages:
     """Settle the stages that count attempts; return the others."""
     settle(tuple(stage for stage in stages if stage.perAttempt), invocation, outcome, now)
     return tuple(stage for stage in stages if not stage.perAttempt)
 
 
-def release(stages: _Stages, invocation: Invocation, now: float) -> None:
+def release(stages: Stages, invocation: Invocation, now: float) -> None:
     """Give back what every stage took, last one first."""
     for stage in reversed(stages):
         try:

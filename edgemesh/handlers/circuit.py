@@ -35,6 +35,7 @@ from edgemesh.meta.policy import BizKeeper, CircuitBreaker
 
 #: Seconds over which calls are counted.
 WINDOW = 10
+_NO_COUNTERS: list[int] = []
 
 
 class State(Enum):
@@ -60,14 +61,10 @@ class RollingWindow:
     __slots__ = ("_calls", "_failures", "_next", "_second", "_step", "failures", "volume")
 
     def __init__(self) -> None:
-        self._calls = [0] * WINDOW
-        self._failures = [0] * WINDOW
         self._second = 0
         #: Of the running second: where it is counted, and when it is over.
         self._step = 0
-        self._next = 1
-        self.volume = 0
-        self.failures = 0
+        self.clear()
 
     def record(self, success: bool, now: float) -> None:
         """Count one call."""
@@ -86,11 +83,15 @@ class RollingWindow:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._calls = [0] * WINDOW
-        self._failures = [0] * WINDOW
+        # Of thousands of endpoints few are called: the next call makes the counters.
+        self._calls = self._failures = _NO_COUNTERS
+        self._next = 0
         self.volume = self.failures = 0
 
     def _advance(self, second: int) -> None:
+        if self._calls is _NO_COUNTERS:
+            self._calls = [0] * WINDOW
+            self._failures = [0] * WINDOW
         for passed in range(max(self._second + 1, second - WINDOW + 1), second + 1):
             step = passed % WINDOW
             self.volume -= self._calls[step]

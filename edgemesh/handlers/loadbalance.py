@@ -230,16 +230,15 @@ def _takesCalls(endpoint: LiveEndpoint) -> bool:
 
 def _tiers(route: Route, side: Side) -> tuple[Candidates, ...]:
     """Whom to offer calls first, second; no tier is empty."""
-    taking = tuple(endpoint for endpoint in route.endpoints if _takesCalls(endpoint))
-    here = tuple(endpoint for endpoint in taking if endpoint.local)
-    elsewhere = tuple(endpoint for endpoint in taking if not endpoint.local)
+    taking = tuple([endpoint for endpoint in route.endpoints if _takesCalls(endpoint)])
+    here = tuple([endpoint for endpoint in taking if endpoint.local])
     if side is Side.INBOUND:
         tiers = [here]
-    elif route.policy.loadBalance.localFirst:
-        tiers = [here, elsewhere]
+    elif route.policy.loadBalance.localFirst and here:
+        tiers = [here, tuple([endpoint for endpoint in taking if not endpoint.local])]
     else:
         tiers = [taking]
-    return tuple(tier for tier in tiers if tier)
+    return tuple([tier for tier in tiers if tier])
 
 
 def _admits(endpoint: LiveEndpoint, now: float) -> bool:

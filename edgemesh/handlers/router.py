@@ -16,7 +16,7 @@ name that is not there is taken apart.  Knows Services; nothing of endpoints.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 
 from twisted.plugin import IPlugin
@@ -24,7 +24,7 @@ from zope.interface import implementer
 
 from edgemesh.errors import NO_ROUTE, Refused
 from edgemesh.handlers.routes import Route
-from edgemesh.interfaces import IRouter, IStage, Side
+from edgemesh.interfaces import IIncrementalRouter, INameIndex, IStage, Side
 from edgemesh.invocation import Invocation
 from edgemesh.meta.model import Metadata, Service
 
@@ -38,6 +38,25 @@ _AUTHORITY = re.compile(
 )
 
 
+class _Claim:
+    """
+    One name that leads to a Route.
+
+    :ivar name: without the port.
+    :ivar whole: with the port.
+    :ivar alone: the Route as the only one of its name; all its names share it.
+    """
+
+    __slots__ = ("alone", "name", "port", "whole")
+
+    def __init__(self, name: str, alone: tuple[Route]) -> None:
+        self.alone = alone
+        self.name = name.encode()
+        self.port = alone[0].port.port
+        self.whole = b"%b:%d" % (self.name, self.port)
+
+
+@implementer(INameIndex)
 class Index:
     """
     Every name of every service port, prepared for look-ups.
@@ -47,26 +66,81 @@ class Index:
     :param domain: the cluster's domain.
     """
 
-    __slots__ = ("_bare", "_ports", "_routes", "_whole")
+    __slots__ = ("_bare", "_contested", "_domain", "_namespace", "_ports", "_routes", "_whole")
 
     def __init__(self, routes: Mapping[str, Route], namespace: str, domain: str) -> None:
-        self._routes = dict(routes)
+        self._namespace = namespace
+        self._domain = domain
+        self._routes: dict[str, Route] = {}
         #: With the port in the name.
         self._whole: dict[bytes, Route] = {}
         #: Without: by the port that is meant, then by name.
         self._bare: dict[int, dict[bytes, Route]] = {}
-        #: By name, then by port; for names that are taken apart.
-        self._ports: dict[bytes, dict[int, Route]] = {}
-        # In a fixed order, so that two Services with one address always give one result.
-        for key in sorted(routes):
-            route = routes[key]
-            for name in _names(route.service, namespace, domain):
-                self._add(name.encode(), route.port.port, route)
+        #: By name; for names that are taken apart.
+        self._ports: dict[bytes, tuple[Route, ...]] = {}
+        #: Names with the port that several Routes have, by key; the first one gets the calls.
+        self._contested: dict[bytes, dict[str, Route]] = {}
+        for key, route in routes.items():
+            self._routes[key] = route
+            for claim in self._claims(route):
+                self._add(claim)
 
-    def _add(self, name: bytes, port: int, route: Route) -> None:
-        self._whole.setdefault(b"%b:%d" % (name, port), route)
-        self._bare.setdefault(port, {}).setdefault(name, route)
-        self._ports.setdefault(name, {}).setdefault(port, route)
+    def prepare(self, routes: Mapping[str, Route], keys: Sequence[str]) -> Callable[[], None]:
+        known = (self._routes.get(key) for key in keys)
+        gone = [claim for route in known if route for claim in self._claims(route)]
+        wanted = [route for key in keys if (route := routes.get(key)) is not None]
+        coming = [claim for route in wanted for claim in self._claims(route)]
+
+        def change() -> None:
+            for key in keys:
+                self._routes.pop(key, None)
+            for claim in gone:
+                self._remove(claim)
+            for route in wanted:
+                self._routes[route.key] = route
+            for claim in coming:
+                self._add(claim)
+
+        return change
+
+    def _claims(self, route: Route) -> list[_Claim]:
+        """Every name of a Route, each once."""
+        names = dict.fromkeys(_names(route.service, self._namespace, self._domain))
+        alone = (route,)
+        return [_Claim(name, alone) for name in names]
+
+    def _add(self, claim: _Claim) -> None:
+        [route] = claim.alone
+        former = self._whole.get(claim.whole)
+        if former is not None:
+            # In a fixed order, so that two Services with one address always give one result.
+            rivals = self._contested.setdefault(claim.whole, {former.key: former})
+            rivals[route.key] = route
+            route = rivals[min(rivals)]
+        others = self._others(claim)
+        self._whole[claim.whole] = route
+        self._bare.setdefault(claim.port, {})[claim.name] = route
+        isAlone = not others and route is claim.alone[0]
+        self._ports[claim.name] = claim.alone if isAlone else (*others, route)
+
+    def _remove(self, claim: _Claim) -> None:
+        rivals = self._contested.pop(claim.whole, None)
+        others = self._others(claim)
+        del self._whole[claim.whole], self._bare[claim.port][claim.name]
+        if not self._bare[claim.port]:
+            del self._bare[claim.port]
+        if others:
+            self._ports[claim.name] = others
+        else:
+            del self._ports[claim.name]
+        for rival in (rivals or {}).values():
+            if rival.key != claim.alone[0].key:
+                self._add(_Claim(claim.name.decode(), (rival,)))
+
+    def _others(self, claim: _Claim) -> tuple[Route, ...]:
+        """The Routes of the same name with other ports."""
+        known = self._ports.get(claim.name)
+        return tuple([one for one in known if one.port.port != claim.port]) if known else ()
 
     def find(self, invocation: Invocation) -> Route:
         """The service port of a call, or ``NO_ROUTE``."""
@@ -94,19 +168,17 @@ class Index:
         ports = self._ports.get(host or _canonical(bracketed))
         if ports is None:
             raise _noRoute("no such Service:", name)
-        if digits is not None:
-            route = ports.get(int(digits))
-        else:
-            route = ports.get(invocation.defaultPort)
-            if route is None and invocation.protocol == "tls" and len(ports) == 1:
-                # An SNI cannot name a port, so the only one there is must be meant.
-                route = next(iter(ports.values()))
+        wanted = invocation.defaultPort if digits is None else int(digits)
+        route = next((one for one in ports if one.port.port == wanted), None)
+        if route is None and digits is None and invocation.protocol == "tls" and len(ports) == 1:
+            # An SNI cannot name a port, so the only one there is must be meant.
+            [route] = ports
         if route is None:
             raise _noRoute("the Service has no such port:", name)
         return route
 
 
-@implementer(IPlugin, IRouter)
+@implementer(IPlugin, IIncrementalRouter)
 class RouterHandler:
     """
     Finds the service port.
@@ -132,7 +204,10 @@ class RouterHandler:
     def index(
         self, routes: Mapping[str, Route], metadata: Metadata
     ) -> Callable[[Invocation], Route]:
-        return Index(routes, self._namespace, self._domain).find
+        return self.indexed(routes, metadata).find
+
+    def indexed(self, routes: Mapping[str, Route], metadata: Metadata) -> Index:
+        return Index(routes, self._namespace, self._domain)
 
 
 def _names(service: Service, namespace: str, domain: str) -> Iterator[str]:
@@ -143,8 +218,8 @@ def _names(service: Service, namespace: str, domain: str) -> Iterator[str]:
     yield f"{qualified}.svc"
     yield f"{qualified}.svc.{domain}"
     for address in service.clusterIPs:
-        ip = ip_address(address)
-        yield f"[{ip.compressed}]" if ip.version == 6 else ip.compressed
+        # Of an IPv4 address there is one spelling only.
+        yield f"[{ip_address(address).compressed}]" if ":" in address else address
 
 
 def _canonical(bracketed: bytes) -> bytes:

@@ -4,7 +4,7 @@ The mutable side of metadata: one Route for each service port, one LiveEndpoint
 for each endpoint.
 
 Handlers and transport clients hang their state on these two.  When metadata or
-policies change, :meth:`RouteTable.apply` makes new Routes but keeps the
+policies change, :meth:`RouteTable.prepare` makes new Routes but keeps the
 LiveEndpoint of every endpoint that still exists, so in-flight counts, circuits
 and idle connections survive.
 """
@@ -12,6 +12,8 @@ and idle connections survive.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol
 
 from edgemesh.meta.model import Endpoint, Metadata, Service, ServicePort, portKey
@@ -105,9 +107,26 @@ class Route:
         return f"<Route {self.key} ({len(self.endpoints)} endpoints)>"
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    Routes that are made, and not yet in force.
+
+    :ivar routes: every Route by key, once this is in force.
+    :ivar keys: of the Routes that came, changed or went; None for all.
+    """
+
+    routes: dict[str, Route]
+    metadata: Metadata
+    keys: tuple[str, ...] | None
+
+
 class RouteTable:
     """
     Every Route of the node.
+
+    Metadata that says what changed since the generation in force costs work for that
+    only; the other Routes stay the very same.
 
     :ivar routes: by key.
     :param node: this node's name; endpoints elsewhere are not local.
@@ -115,40 +134,73 @@ class RouteTable:
 
     def __init__(self, node: str) -> None:
         self._node = node
-        self._live: dict[tuple[str, str, int], LiveEndpoint] = {}
         self._services: Mapping[tuple[str, str], Service] = {}
+        #: What is in force; None when a change was prepared and never used.
+        self._generation: int | None = None
         self.routes: dict[str, Route] = {}
 
     def apply(
         self, metadata: Metadata, policyFor: Callable[[Service, ServicePort], Policy]
     ) -> Mapping[str, Route]:
+        """Replace the Routes that changed, with immediate effect; see :meth:`prepare`."""
+        change = self.prepare(metadata, policyFor)
+        self.use(change)
+        return change.routes
+
+    def prepare(
+        self, metadata: Metadata, policyFor: Callable[[Service, ServicePort], Policy]
+    ) -> Change:
         """
-        Replace every Route; keep the LiveEndpoint of what still exists.
+        Make the Routes that changed; keep the LiveEndpoint of what still exists.
+
+        Policies may only be others than before when the generation is in force already
+        or Metadata does not say what changed: then every Route is made anew, and
+        also after a change that was prepared and not used.
 
         :param policyFor: the merged policy of a service port.
         """
+        services, keys = self._changed(metadata)
         # A policy that cannot be made leaves everything as it was.
         ports = [
             (service, port, policyFor(service, port))
-            for service in metadata.services.values()
+            for service in services
             for port in service.ports
         ]
-        routes: dict[str, Route] = {}
-        shared: dict[int, dict[object, Any]] = {id(service): {} for service, _, _ in ports}
-        live: dict[tuple[str, str, int], LiveEndpoint] = {}
+        self._generation = None
+        routes = {}
+        if keys is not None:
+            routes = self.routes.copy()
+            for key in keys:
+                routes.pop(key, None)
+        shared: dict[int, dict[object, Any]] = {}
         for service, port, policy in ports:
             key = portKey(service.namespace, service.name, port.port)
-            known = [
-                self._keep(live, key, endpoint, policy)
-                for endpoint in metadata.endpoints.get(key, ())
-            ]
-            # Two slices may name the same endpoint; it has one share all the same.
-            endpoints = tuple(dict.fromkeys(known))
-            routes[key] = Route(service, port, policy, endpoints, shared[id(service)])
-        self._live = live
-        self._services = metadata.services
-        self.routes = routes
-        return routes
+            endpoints = self._live(key, metadata.endpoints.get(key, ()), policy)
+            common = shared.setdefault(id(service), {})
+            routes[key] = Route(service, port, policy, endpoints, common)
+        return Change(routes, metadata, keys)
+
+    def use(self, change: Change) -> None:
+        """Put a change in force."""
+        self.routes = change.routes
+        self._services = change.metadata.services
+        self._generation = change.metadata.generation
+
+    def _changed(self, metadata: Metadata) -> tuple[list[Service], tuple[str, ...] | None]:
+        """The Services to make Routes for, and the keys of the Routes concerned."""
+        follows = self._generation is not None and metadata.generation == self._generation + 1
+        if metadata.changed is None or not follows:
+            return list(metadata.services.values()), None
+        services: list[Service] = []
+        keys: dict[str, None] = {}
+        for name in metadata.changed:
+            former, service = self._services.get(name), metadata.services.get(name)
+            for one in (former, service):
+                for port in one.ports if one is not None else ():
+                    keys[portKey(name[0], name[1], port.port)] = None
+            if service is not None:
+                services.append(service)
+        return services, tuple(keys)
 
     def keyOf(self, service: str, namespace: str) -> str:
         """
@@ -177,24 +229,38 @@ class RouteTable:
 
     def liveEndpoints(self) -> Iterator[LiveEndpoint]:
         """Every endpoint of every Route."""
-        return iter(self._live.values())
+        return chain.from_iterable(route.endpoints for route in self.routes.values())
 
-    def _keep(
-        self,
-        live: dict[tuple[str, str, int], LiveEndpoint],
-        key: str,
-        endpoint: Endpoint,
-        policy: Policy,
-    ) -> LiveEndpoint:
-        identity = (key, endpoint.address, endpoint.port)
-        kept = self._live.get(identity) or live.get(identity) or LiveEndpoint(key, endpoint)
-        kept.endpoint = endpoint
-        kept.circuit = None
-        kept.local = endpoint.node in ("", self._node)
-        weights = policy.loadBalance.weights
-        kept.weight = endpoint.weight
-        for name in (endpoint.pod, endpoint.address, kept.address):
-            if name in weights:
-                kept.weight = weights[name]
-        live[identity] = kept
-        return kept
+    def _live(
+        self, key: str, endpoints: tuple[Endpoint, ...], policy: Policy
+    ) -> tuple[LiveEndpoint, ...]:
+        """The LiveEndpoints of these; the former ones where they exist already."""
+        former = self.routes.get(key)
+        known = {_place(live.endpoint): live for live in former.endpoints} if former else {}
+        # Two slices may name the same endpoint; it has one share all the same.
+        found: dict[tuple[str, int], LiveEndpoint] = {}
+        for endpoint in endpoints:
+            place = _place(endpoint)
+            kept = found[place] = (
+                found.get(place) or known.get(place) or LiveEndpoint(key, endpoint)
+            )
+            kept.endpoint = endpoint
+            kept.circuit = None
+            kept.local = endpoint.node in ("", self._node)
+            kept.weight = _weight(kept, policy.loadBalance.weights)
+        return tuple(found.values())
+
+
+def _place(endpoint: Endpoint) -> tuple[str, int]:
+    """What tells the endpoints of one service port apart."""
+    return endpoint.address, endpoint.port
+
+
+def _weight(live: LiveEndpoint, weights: Mapping[str, int]) -> int:
+    """The share of an endpoint: what the most exact name says, else its own."""
+    endpoint = live.endpoint
+    weight = endpoint.weight
+    if weights:
+        for name in (endpoint.pod, endpoint.address, live.address):
+            weight = weights.get(name, weight)
+    return weight

@@ -1,29 +1,30 @@
 # -*- test-case-name: tests.meta.test_assembly -*-
 """
-Checked objects of all files -> one Metadata: which endpoints are behind which port.
+Checked objects -> one Metadata, and from there to the next when some of them change.
 
-::
+:class:`Assembly` takes objects as they come and go, :func:`build` all of them at once.
+What does not fit together is a problem of the object, never an error: the rest stays
+in force.  Pure.
 
-    EndpointSlices of the Service    when there are any
-    else its Endpoints               when there are any
-    else Pods that its selector fits
-
-Pure.  What does not fit together is a problem of the object, never an error:
-the rest stays in force.
+A new Metadata shares with the former one every mapping in which nothing changed, and
+every value; the mappings that did change are copied, pointers only, since somebody may
+hold the former ones.  Endpoints are looked for again where something changed.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TypeVar
 
 from edgemesh.meta.manifests import Manifest
-from edgemesh.meta.model import Endpoint, Metadata, Node, Pod, Service, ServicePort, portKey
-from edgemesh.meta.services import Backing, BackingPort, ServiceObject
+from edgemesh.meta.matching import Matching
+from edgemesh.meta.model import Endpoint, Metadata, Pod, Service, portKey
+from edgemesh.meta.parts import Name, Parts
 
-_Name = tuple[str, str]
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,158 +48,166 @@ def build(manifests: Iterable[Manifest], allowLoopback: bool, generation: int = 
     :param allowLoopback: whether an endpoint may be on 127.0.0.1 and the like;
         never from anybody but this node's own folder.
     """
-    parts = _Parts()
+    assembly = Assembly()
+    files: dict[tuple[str, str, str], str] = {}
+    problems: dict[str, str] = {}
     for manifest in manifests:
-        parts.add(manifest)
-    matching = _Matching(parts, allowLoopback)
-    endpoints = {
-        portKey(service.service.namespace, service.service.name, port.port): found
-        for service in parts.services.values()
-        for port in service.service.ports
-        if (found := matching.endpointsOf(service, port))
-    }
-    metadata = Metadata(
-        services={name: found.service for name, found in parts.services.items()},
-        endpoints=endpoints,
-        pods=parts.pods,
-        nodes=parts.nodes,
-        generation=generation,
-    )
-    return Built(metadata, parts.problems)
+        identity = (manifest.kind, manifest.namespace, manifest.name)
+        if identity in files:
+            problems[f"{manifest.title} in {manifest.file}"] = (
+                f"expected once, found in {files[identity]} before, which counts"
+            )
+            continue
+        files[identity] = manifest.file
+        assembly.put(manifest, allowLoopback)
+    metadata = replace(assembly.commit(), generation=generation, changed=None)
+    return Built(metadata, {**assembly.problems(), **problems})
 
 
-class _Parts:
-    """Every object by its name, each once."""
+class Assembly:
+    """Metadata of objects that come and go."""
 
     def __init__(self) -> None:
-        self._files: dict[tuple[str, str, str], str] = {}
-        self.services: dict[_Name, ServiceObject] = {}
-        self.endpoints: dict[_Name, list[Backing]] = defaultdict(list)
-        self.slices: dict[_Name, list[Backing]] = defaultdict(list)
-        self.pods: dict[_Name, Pod] = {}
-        self.podsLabelled: dict[tuple[str, str, str], list[Pod]] = defaultdict(list)
-        self.nodes: dict[str, Node] = {}
-        self.problems: dict[str, str] = {}
+        self._parts = Parts()
+        self._metadata = Metadata()
+        #: What does not fit, by object and by Service.
+        self._refused: dict[tuple[str, Name], str] = {}
+        self._odd: dict[Name, dict[str, str]] = {}
 
-    def add(self, manifest: Manifest) -> None:
-        """Take one object, unless there is one of its kind and name."""
-        identity = (manifest.kind, manifest.namespace, manifest.name)
-        if identity in self._files:
-            self.problems[f"{manifest.title} in {manifest.file}"] = (
-                f"expected once, found in {self._files[identity]} before, which counts"
-            )
-            return
-        self._files[identity] = manifest.file
-        name, value = identity[1:], manifest.value
-        if isinstance(value, ServiceObject):
-            self.services[name] = value
-        elif isinstance(value, Pod):
-            self.pods[name] = value
-            for label in value.labels.items():
-                self.podsLabelled[manifest.namespace, *label].append(value)
-        elif isinstance(value, Node):
-            self.nodes[manifest.name] = value
-        else:
-            kind = self.slices if manifest.kind == "EndpointSlice" else self.endpoints
-            for backing in value:
-                kind[manifest.namespace, backing.service].append(backing)
+    def put(self, manifest: Manifest, allowLoopback: bool) -> None:
+        """
+        Take an object, in the place of the former one of its kind and name.
 
-
-class _Matching:
-    """Finds the endpoints of service ports."""
-
-    def __init__(self, parts: _Parts, allowLoopback: bool) -> None:
-        self._parts = parts
-        self._allowLoopback = allowLoopback
-
-    def endpointsOf(self, found: ServiceObject, port: ServicePort) -> tuple[Endpoint, ...]:
-        """Everything behind one service port, an address and port once."""
-        parts, service = self._parts, found.service
-        name = (service.namespace, service.name)
-        backings = parts.slices.get(name) or parts.endpoints.get(name)
-        if backings:
-            candidates = self._backed(backings, service, port)
-        elif service.selector:
-            candidates = self._selected(service, found.targets[port.port])
-        else:
-            return ()
-        once: dict[tuple[str, int], Endpoint] = {}
-        for endpoint in candidates:
-            if self._isAllowed(endpoint, service):
-                identity = (endpoint.address, endpoint.port)
-                former = once.get(identity)
-                if former is None or _usable(endpoint) > _usable(former):
-                    once[identity] = self._located(endpoint, service.namespace)
-        return tuple(once.values())
-
-    def _backed(
-        self, backings: list[Backing], service: Service, port: ServicePort
-    ) -> Iterator[Endpoint]:
-        pairs = [(backing, candidate) for backing in backings for candidate in backing.ports]
-        same = [pair for pair in pairs if _isSame(pair[1], port, pair[0], service)]
-        if pairs and not same:
-            # A port that is spelled differently here and there is a common mistake.
-            others = sorted({candidate.name for _, candidate in pairs})
-            self._parts.problems[f"Service {service.name}.{service.namespace} port {port.port}"] = (
-                f"expected endpoints with a port named {port.name!r}, "
-                f"found {', '.join(map(repr, others))[:200]}"
-            )
-        for backing, candidate in same:
-            for endpoint in backing.endpoints:
-                yield replace(endpoint, port=candidate.port)
-
-    def _selected(self, service: Service, target: int | str) -> Iterator[Endpoint]:
-        # One label's Pods instead of all of them: thousands of Services would take seconds.
-        labelled = self._parts.podsLabelled
-        listed = [labelled.get((service.namespace, *one), []) for one in service.selector.items()]
-        for pod in min(listed, key=len):
-            number = target if isinstance(target, int) else pod.ports.get(target)
-            if number is None or not pod.addresses:
-                continue
-            if service.selector.items() <= pod.labels.items():
-                # The first address only: the others are the same app once more.
-                yield Endpoint(
-                    pod.addresses[0],
-                    number,
-                    node=pod.node,
-                    pod=pod.name,
-                    ready=pod.ready,
-                    terminating=pod.terminating,
+        :param allowLoopback: whether it may name endpoints on 127.0.0.1 and the like.
+        """
+        identity = (manifest.kind, (manifest.namespace, manifest.name))
+        self._refused.pop(identity, None)
+        if not allowLoopback:
+            manifest, found = _elsewhere(manifest)
+            if found:
+                self._refused[identity] = (
+                    f"expected endpoints elsewhere than on loopback, found {found}"
                 )
+        self._parts.put(manifest)
 
-    def _isAllowed(self, endpoint: Endpoint, service: Service) -> bool:
-        if self._allowLoopback or not ipaddress.ip_address(endpoint.address).is_loopback:
-            return True
-        self._parts.problems[f"Service {service.name}.{service.namespace}"] = (
-            f"expected endpoints elsewhere than on loopback, found {endpoint.address}"
+    def remove(self, kind: str, namespace: str, name: str) -> None:
+        """Forget an object; harmless when it is not known."""
+        self._refused.pop((kind, (namespace, name)), None)
+        self._parts.remove(kind, namespace, name)
+
+    def names(self, kind: str) -> list[Name]:
+        """Every object of a kind, by namespace and name."""
+        return self._parts.names(kind)
+
+    def problems(self) -> dict[str, str]:
+        """What does not fit together: title of the object to one line."""
+        problems = {
+            f"{kind} {name}.{namespace}": line
+            for (kind, (namespace, name)), line in self._refused.items()
+        }
+        for odd in self._odd.values():
+            problems |= odd
+        return problems
+
+    def commit(self) -> Metadata:
+        """
+        Everything as it is now; the very same value when nothing changed.
+
+        It says what changed since the one before, and is one generation later.
+        """
+        parts, former = self._parts, self._metadata
+        changes = parts.taken()
+        endpoints: dict[str, tuple[Endpoint, ...] | None] = {}
+        changed = dict(changes.services)
+        for name in changes.touched:
+            others = self._rematched(name)
+            if others:
+                endpoints |= others
+                changed[name] = None
+        if not (changed or changes.pods or changes.nodes):
+            return former
+        services = {
+            name: found.service if (found := parts.services.get(name)) else None
+            for name in changes.services
+        }
+        self._metadata = Metadata(
+            _patched(former.services, services),
+            _patched(former.endpoints, endpoints),
+            _patched(former.pods, {name: parts.pods.get(name) for name in changes.pods}),
+            _patched(former.nodes, {name[1]: parts.nodes.get(name) for name in changes.nodes}),
+            former.generation + 1,
+            frozenset(changed),
         )
-        return False
+        return self._metadata
 
-    def _located(self, endpoint: Endpoint, namespace: str) -> Endpoint:
-        """The endpoint with what its Pod and its node say of it."""
-        pod = self._parts.pods.get((namespace, endpoint.pod))
-        node = endpoint.node or (pod.node if pod is not None else "")
-        known = self._parts.nodes.get(node)
-        return replace(
-            endpoint,
-            node=node,
-            zone=endpoint.zone or (known.zone if known is not None else ""),
-            weight=pod.weight if pod is not None else 1,
+    def _rematched(self, name: Name) -> dict[str, tuple[Endpoint, ...] | None]:
+        """The ports of a Service whose endpoints are others now; None where there are none."""
+        former, found = self._metadata.services.get(name), self._parts.services.get(name)
+        before = {key: self._metadata.endpoints.get(key, ()) for key in _keys(former)}
+        matching = Matching(self._parts)
+        now: dict[str, tuple[Endpoint, ...]] = {}
+        if found is not None:
+            for key, port in zip(_keys(found.service), found.service.ports, strict=True):
+                now[key] = matching.endpointsOf(found, port)
+        if matching.problems:
+            self._odd[name] = matching.problems
+        else:
+            self._odd.pop(name, None)
+        self._parts.note(
+            name, chain.from_iterable(before.values()), chain.from_iterable(now.values())
         )
+        return {
+            key: now.get(key) or None
+            for key in before | now
+            if now.get(key, ()) != before.get(key, ())
+        }
 
 
-def _usable(endpoint: Endpoint) -> tuple[bool, bool]:
-    """Greater is better, for an address that several slices have."""
-    return endpoint.ready and not endpoint.terminating, endpoint.ready
+def _keys(service: Service | None) -> list[str]:
+    """The keys of all ports of a Service."""
+    if service is None:
+        return []
+    return [portKey(service.namespace, service.name, port.port) for port in service.ports]
 
 
-def _isSame(candidate: BackingPort, port: ServicePort, backing: Backing, service: Service) -> bool:
-    """
-    Whether a port of endpoints is the service port: they have the same name.
+def _elsewhere(manifest: Manifest) -> tuple[Manifest, str]:
+    """The object without its endpoints on loopback, and the first of those."""
+    value = manifest.value
+    if isinstance(value, Pod):
+        found = [address for address in value.addresses if _isLoopback(address)]
+        if found:
+            kept = tuple(address for address in value.addresses if address not in found)
+            value = replace(value, addresses=kept)
+    elif isinstance(value, tuple):
+        found = [
+            one.address for each in value for one in each.endpoints if _isLoopback(one.address)
+        ]
+        if found:
+            value = tuple(
+                replace(
+                    each,
+                    endpoints=tuple(o for o in each.endpoints if not _isLoopback(o.address)),
+                )
+                for each in value
+            )
+    else:
+        return manifest, ""
+    return (replace(manifest, value=value), found[0]) if found else (manifest, "")
 
-    Where each side has one port only, a nameless one fits too; people write such
-    Endpoints by hand.
-    """
-    if candidate.name == port.name:
-        return True
-    return not candidate.name and len(backing.ports) == len(service.ports) == 1
+
+def _isLoopback(address: str) -> bool:
+    """Of an address in its one spelling."""
+    return address.startswith("127.") or address == "::1"
+
+
+def _patched(former: Mapping[_K, _V], patch: Mapping[_K, _V | None]) -> Mapping[_K, _V]:
+    """A copy of the mapping with other values in it; None takes a key away."""
+    if not patch:
+        return former
+    copy = dict(former)
+    for key, value in patch.items():
+        if value is None:
+            copy.pop(key, None)
+        else:
+            copy[key] = value
+    return copy

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -79,6 +80,19 @@ def parse(text: str, file: str) -> Parsed:
     return parsed
 
 
+def parseObject(value: object, where: str) -> Parsed:
+    """
+    Read one object that is decoded already.
+
+    :param where: where it is from, as errors name it.
+    :raise ConfigurationError: nothing of it can be used.
+    """
+    check(value, _Head, where)
+    parsed = Parsed()
+    _take(parsed, value, where, where)
+    return parsed
+
+
 class _Head(msgspec.Struct):
     """What every object has."""
 
@@ -109,7 +123,8 @@ def _take(parsed: Parsed, item: Any, where: str, file: str) -> None:
     shape, read = reader
     found = check(item, shape, f"{where}, {_guessedTitle(item)}")
     about: kinds.About = found.metadata
-    namespace = "" if kind == "Node" else about.namespace or "default"
+    # Thousands of objects share it.
+    namespace = "" if kind == "Node" else intern(about.namespace or "default")
     title = _title(kind, about.name, namespace)
     at = Reading(title, f"{where}, {title}", parsed.problems, parsed.notes)
     value = read(found, at, namespace)

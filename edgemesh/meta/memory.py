@@ -56,12 +56,15 @@ class MemoryMetaSource:
         """
         Put this in force and tell the subscribers, if it is anything new.
 
-        :param metadata: its generation does not matter; it gets the next one.
+        :param metadata: its generation does not matter; it gets the next one.  When it
+            says what changed, that is since what is in force, and it is new.
         :return: whether it was new.
         """
         self._ready = True
         generation = self._metadata.generation
-        if replace(metadata, generation=generation) == self._metadata:
+        # Comparing everything is work for everything that is known.
+        isNew = metadata.changed is not None
+        if not isNew and replace(metadata, generation=generation) == self._metadata:
             return False
         self._metadata = replace(metadata, generation=generation + 1)
         self.applied += 1

@@ -108,6 +108,8 @@ class Metadata:
     :ivar pods: by (namespace, name).
     :ivar nodes: by name.
     :ivar generation: rises with every change.
+    :ivar changed: the Services, by (namespace, name), that are not as they were one
+        generation before, or whose endpoints are not; None when anything may be.
     """
 
     services: Mapping[tuple[str, str], Service] = field(default_factory=dict)
@@ -115,3 +117,4 @@ class Metadata:
     pods: Mapping[tuple[str, str], Pod] = field(default_factory=dict)
     nodes: Mapping[str, Node] = field(default_factory=dict)
     generation: int = 0
+    changed: frozenset[tuple[str, str]] | None = field(default=None, compare=False)

@@ -48,6 +48,25 @@ class RollingWindowTests(SynchronousTestCase):
         window.record(True, 110.0)
         self.assertEqual((window.failures, window.volume), (0, 2))
 
+    def test_cleared(self) -> None:
+        """What was forgotten does not come back, and counting goes on, also in the same second."""
+        window = RollingWindow()
+        window.record(False, 100.0)
+        window.clear()
+        window.record(False, 100.5)
+        window.record(True, 100.5)
+        self.assertEqual((window.failures, window.volume), (1, 2))
+        window.advance(110.0)
+        self.assertEqual((window.failures, window.volume), (0, 0))
+
+    def test_counters(self) -> None:
+        """Endpoints that nobody calls share their counters, and nobody counts in them."""
+        one, other = RollingWindow(), RollingWindow()
+        one.record(False, 1.0)
+        self.assertEqual((other.failures, other.volume), (0, 0))
+        other.record(True, 1.0)
+        self.assertEqual((one.volume, other.volume, other.failures), (1, 1, 0))
+
     def test_longPause(self) -> None:
         """After a pause of any length nothing old is left."""
         window = RollingWindow()

@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 from edgemesh.errors import NO_ROUTE, Refused
 from edgemesh.handlers.router import LONGEST_NAME, RouterHandler
 from edgemesh.handlers.routes import Route, RouteTable
-from edgemesh.interfaces import IRouter, Side
+from edgemesh.interfaces import IIncrementalRouter, INameIndex, Side
 from edgemesh.meta.model import Metadata, Service, ServicePort
 from tests.handlers.samples import call, policy
 
@@ -61,7 +61,7 @@ class NameTests(RouterCase):
 
     def test_interfaces(self) -> None:
         """The handler keeps to its joint and makes no stage."""
-        verifyObject(IRouter, self.handler)
+        verifyObject(IIncrementalRouter, self.handler)
         [route] = routes(service("b", 80)).values()
         self.assertIsNone(self.handler.compose(route, Side.OUTBOUND, None))
 
@@ -226,3 +226,70 @@ class AnyNameTests(RouterCase):
             host = name.lower()
             names = (route.service.name.encode(), b"10.96.0.10", b"[fd00:")
             self.assertTrue(host.startswith(names), name)
+
+
+#: Services that come and go: the same names, other ports and addresses.
+_VERSIONS = st.sampled_from(
+    [
+        service(name, *ports, addresses=addresses)
+        for name in ("x", "y", "z")
+        for ports in ((80,), (80, 443), (8443,))
+        for addresses in ((), ("10.96.0.1",), ("10.96.0.1", "10.96.0.2"))
+    ]
+)
+_ASKED = [
+    *(b"x", b"y:80", b"z.default", b"10.96.0.1", b"10.96.0.2:80", b"10.96.0.1:443"),
+    *(b"X.", b"10.96.0.1:080", b"y.default.svc:8443", b"Z:443"),
+]
+
+
+class ChangeTests(SynchronousTestCase):
+    """Names after some Services came and others went."""
+
+    handler = RouterHandler()
+
+    def leads(self, index: INameIndex) -> list[str]:
+        """Where each name leads."""
+        found = []
+        for name in _ASKED:
+            for protocol, port in (("http", 80), ("tls", 443)):
+                try:
+                    found.append(
+                        index.find(call(name=name, protocol=protocol, defaultPort=port)).key
+                    )
+                except Refused as refusal:
+                    found.append(refusal.detail)
+        return found
+
+    @settings(derandomize=True, max_examples=100, deadline=None, database=None)
+    @given(st.lists(st.tuples(_VERSIONS, st.booleans()), max_size=10))
+    def test_likeNew(self, steps: list[tuple[Service, bool]]) -> None:
+        """They lead where they would if everything was prepared anew."""
+        index = self.handler.indexed({}, Metadata())
+        verifyObject(INameIndex, index)
+        known: dict[str, Service] = {}
+        former: Mapping[str, Route] = {}
+        for one, goes in steps:
+            known.pop(one.name, None)
+            if not goes:
+                known[one.name] = one
+            current = routes(*known.values())
+            keys = [key for key in {**former, **current} if key.startswith(f"{one.name}.")]
+            unchanged = {key: route for key, route in former.items() if key not in keys}
+            current = {key: unchanged.get(key, route) for key, route in current.items()}
+            index.prepare(current, keys)
+            index.prepare(current, keys)()
+            former = current
+            fresh = self.handler.indexed(current, Metadata())
+            self.assertEqual(self.leads(index), self.leads(fresh))
+            for name in ("_whole", "_bare", "_routes"):
+                self.assertEqual(getattr(index, name), getattr(fresh, name))
+            self.assertEqual(index._ports.keys(), fresh._ports.keys())
+            self.assertEqual(index._contested, fresh._contested)
+
+    def test_sharedAddressFreed(self) -> None:
+        """When the Service that had a shared address goes, the other one gets the calls."""
+        twins = [service(name, 80, addresses=("10.96.0.1",)) for name in ("x", "y")]
+        index = self.handler.indexed(routes(*twins), Metadata())
+        index.prepare(routes(twins[1]), ["x.default:80"])()
+        self.assertEqual(index.find(call(name=b"10.96.0.1")).key, "y.default:80")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.meta.memory import MemoryMetaSource
@@ -42,6 +44,15 @@ class MemoryMetaSourceTests(SynchronousTestCase):
         """Whoever puts a value in learns whether it was new."""
         source = MemoryMetaSource()
         self.assertEqual([source.put(known(["a"])), source.put(known(["a"]))], [True, False])
+
+    def test_changed(self) -> None:
+        """A value that says what changed is taken at its word, and passed on with it."""
+        source = MemoryMetaSource(known(["a"]))
+        told: list[Metadata] = []
+        source.subscribe(told.append)
+        changed = frozenset([("default", "a")])
+        self.assertTrue(source.put(replace(known(["a"]), changed=changed)))
+        self.assertEqual([(one.generation, one.changed) for one in told], [(1, changed)])
 
     def test_report(self) -> None:
         """Problems are those of the last report."""

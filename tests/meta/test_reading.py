@@ -11,6 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from edgemesh.errors import ConfigurationError
 from edgemesh.meta.reading import Reading, addressOf
 
+_OCTETS = ("0", "00", "1", "9", "10", "99", "127", "169", "170", "223", "224", "255", "256")
+
 
 class AddressOfTests(SynchronousTestCase):
     """The address of an endpoint."""
@@ -48,6 +50,20 @@ class AddressOfTests(SynchronousTestCase):
             "255.255.255.255",
         ):
             self.assertRaises(ValueError, addressOf, text)
+
+    @settings(derandomize=True, max_examples=200, deadline=None, database=None)
+    @given(st.lists(st.sampled_from(_OCTETS), max_size=5))
+    def test_shortcut(self, octets: list[str]) -> None:
+        """An IPv4 address is taken or refused as the standard library says."""
+        text = ".".join(octets)
+        try:
+            address = ipaddress.IPv4Address(text)
+        except ValueError:
+            self.assertRaises(ValueError, addressOf, text)
+            return
+        if address.is_multicast or address.is_link_local or octets[0] == "0" or address.is_reserved:
+            return
+        self.assertEqual(addressOf(text), str(address))
 
     @settings(derandomize=True, max_examples=60, deadline=None, database=None)
     @given(st.ip_addresses() | st.text(alphabet="0123456789abcdef:.%", max_size=20))
