@@ -18,13 +18,12 @@ import msgspec
 from edgemesh.beehive import gojson, names
 from edgemesh.beehive.message import Message, Messages
 from edgemesh.beehive.resource import NO_NAMESPACE, Resource
+from edgemesh.edgecore.objects import identify
 from edgemesh.edgecore.rows import MANIFESTS, Row
 from edgemesh.errors import LocalProtocolError
 
 #: Kinds that belong to no namespace.
 _CLUSTER_SCOPED = frozenset({"Node"})
-#: What only an API server, or its stand-in here, fills in.
-_GIVEN = frozenset({"uid", "resourceVersion"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +62,20 @@ class Feeder:
         :param objects: every object in the folder, as JSON values.
         """
         feed = Feed([], {})
-        wanted = _byKey(objects, feed.problems)
         known = {row.key: row.value for row in stored}
+        wanted = _byKey(objects, known, feed.problems)
         for key, value in known.items():
             if key not in wanted:
                 version += 1
-                feed.messages.append(
-                    self._message(key, names.DELETE, version, msgspec.Raw(value.encode()))
-                )
+                last = msgspec.Raw(value.encode())
+                feed.messages.append(self._message(key, names.DELETE, version, last))
         for key, item in wanted.items():
-            former = _plain(known.get(key))
-            if former is not None and gojson.encode(_bare(former)) == gojson.encode(item):
+            if item.unchanged:
                 continue
             version += 1
-            uid = former["metadata"].get("uid") if former is not None else None
-            given = {"uid": uid or self._newUID(), "resourceVersion": str(version)}
-            whole = {**item, "metadata": {**item["metadata"], **given}}
-            operation = names.INSERT if former is None else names.UPDATE
-            feed.messages.append(self._message(key, operation, version, whole))
+            operation = names.UPDATE if item.uid else names.INSERT
+            content = item.given(item.uid or self._newUID(), str(version))
+            feed.messages.append(self._message(key, operation, version, content))
         return feed
 
     def _message(self, key: str, operation: str, version: int, content: object) -> Message:
@@ -88,46 +83,66 @@ class Feeder:
         return message.buildRouter(MANIFESTS, names.META_GROUP, key, operation).fillBody(content)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """
+    An object of the folder.
+
+    :ivar uid: of the stored object of its name, or empty.
+    :ivar unchanged: whether it is stored just so.
+    """
+
+    value: Mapping[str, Any]
+    about: Mapping[str, Any]
+    uid: str
+    unchanged: bool
+
+    def given(self, uid: str, version: str) -> dict[str, Any]:
+        """With what an API server would give it."""
+        return _given(self.value, self.about, uid, version)
+
+
 def _byKey(
-    objects: Iterable[Mapping[str, Any]], problems: dict[str, str]
-) -> dict[str, dict[str, Any]]:
-    wanted: dict[str, dict[str, Any]] = {}
+    objects: Iterable[Mapping[str, Any]], known: Mapping[str, str], problems: dict[str, str]
+) -> dict[str, _Wanted]:
+    wanted: dict[str, _Wanted] = {}
     for item in objects:
         about = item.get("metadata")
         kind, name = item.get("kind"), about.get("name") if isinstance(about, dict) else None
         if not (isinstance(about, dict) and isinstance(kind, str) and isinstance(name, str)):
             problems[str(kind)] = "it has no kind or no name"
             continue
-        scoped = kind not in _CLUSTER_SCOPED
-        namespace = str(about.get("namespace") or "default") if scoped else ""
-        title = f"{kind} {name}.{namespace}" if scoped else f"{kind} {name}"
-        key = str(Resource(namespace or NO_NAMESPACE, kind.lower(), name))
-        bare = _bare(item)
-        if scoped:
-            bare["metadata"]["namespace"] = namespace
+        if kind not in _CLUSTER_SCOPED:
+            about = {**about, "namespace": about.get("namespace") or "default"}
+        namespace = about.get("namespace")
+        title = f"{kind} {name}.{namespace}" if namespace else f"{kind} {name}"
+        key = str(Resource(str(namespace or NO_NAMESPACE), kind.lower(), name))
         try:
-            gojson.encode(bare)
+            if key.count("/") != 2 or not (kind and name):
+                problems[title] = "its kind, namespace or name has a slash, or is empty"
+            elif key in wanted:
+                problems[title] = "it is there twice; the first one counts"
+            else:
+                wanted[key] = _compared(item, about, known.get(key, ""))
         except LocalProtocolError as error:
             problems[title] = str(error.args[0])
-            continue
-        if key.count("/") != 2 or not (kind and name):
-            problems[title] = "its kind, namespace or name has a slash, or is empty"
-        elif key in wanted:
-            problems[title] = "it is there twice; the first one counts"
-        else:
-            wanted[key] = bare
     return wanted
 
 
-def _bare(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An object without what is given to it here."""
-    about = {name: value for name, value in item["metadata"].items() if name not in _GIVEN}
-    return {**item, "metadata": about}
+def _compared(item: Mapping[str, Any], about: Mapping[str, Any], stored: str) -> _Wanted:
+    """
+    Compare an object with what is stored under its name.
+
+    :raise LocalProtocolError: it has a value that JSON does not have.
+    """
+    former = identify(stored)
+    uid, version = (former.uid, str(former.version)) if former is not None else ("", "")
+    text = gojson.encode(_given(item, about, uid, version)).decode()
+    return _Wanted(item, about, uid, text == stored)
 
 
-def _plain(value: str | None) -> dict[str, Any] | None:
-    """A stored object; None for none, and for what is none."""
-    if value is None:
-        return None
-    found = msgspec.json.decode(value)
-    return found if isinstance(found, dict) and isinstance(found.get("metadata"), dict) else None
+def _given(
+    item: Mapping[str, Any], about: Mapping[str, Any], uid: str, version: str
+) -> dict[str, Any]:
+    # What another API server gave it is not taken over.
+    return {**item, "metadata": {**about, "uid": uid, "resourceVersion": version}}

@@ -49,27 +49,37 @@ def named(path: str) -> Iterator[None]:
 
 class StoreLock:
     """
-    Only one process has the store.
+    Only one process may write to the store.
 
     :param path: the database; the lock is ``<path>.lock``.
-    :raise StoreInUse: another process has it.
     """
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self._descriptor = -1
-        name = f"{path}.lock"
-        try:
-            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-            self._descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        except OSError:
-            # Where nothing can be written nobody writes, so there is nothing to guard.
+
+    def take(self) -> None:
+        """
+        Have it from now on; nothing happens if this process has it.
+
+        :raise StoreInUse: another process has it.
+        :raise StoreError: by name, if there can be no lock.
+        """
+        if self._descriptor >= 0:
             return
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            descriptor = os.open(f"{self._path}.lock", flags, 0o600)
+        except OSError as error:
+            raise _openingFault(error, f"{self._path}.lock") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip()
-            self.release()
-            raise StoreInUse(f"{path} is in use by process {holder or '?'}") from None
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise StoreInUse(f"{self._path} is in use by process {holder or '?'}") from None
+        self._descriptor = descriptor
         self._sign()
 
     def _sign(self) -> None:

@@ -206,12 +206,16 @@ class MetaStore:
 
     def _open(self) -> None:
         try:
-            self._adopt(opening.openWritable(self.path))
+            self._adopt(self._writable())
         except StoreDamaged:
             self._replace()
         except (StoreFull, StoreReadOnly) as fault:
             self.unwritable = fault
             self._openReadable()
+
+    def _writable(self) -> sqlite3.Connection:
+        self._lock.take()
+        return opening.openWritable(self.path)
 
     def _openReadable(self) -> None:
         try:
@@ -230,8 +234,9 @@ class MetaStore:
     def _replace(self) -> None:
         """Set the file aside and begin an empty one."""
         try:
+            self._lock.take()
             self.setAside.append(opening.setAside(self.path, self._seconds()))
-            self._adopt(opening.openWritable(self.path))
+            self._adopt(self._writable())
         except StoreError as fault:
             self.unwritable = fault
             self._adopt(opening.openEmpty())
@@ -241,7 +246,7 @@ class MetaStore:
             return
         if self.unwritable is not None:
             readable = self._connection
-            self._adopt(opening.openWritable(self.path))
+            self._adopt(self._writable())
             readable.close()
             self.unwritable = None
         self._connection.execute("BEGIN IMMEDIATE")

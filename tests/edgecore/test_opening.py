@@ -108,23 +108,43 @@ class LockTests(Case):
         super().setUp()
         os.mkdir(self.folder)
 
+    def lock(self) -> StoreLock:
+        """Another process's lock."""
+        lock = StoreLock(self.path)
+        self.addCleanup(lock.release)
+        return lock
+
     def test_second(self) -> None:
         """The second one is told in one line who has the store."""
-        first = StoreLock(self.path)
-        self.addCleanup(first.release)
-        error = self.assertRaises(StoreInUse, StoreLock, self.path)
+        self.lock().take()
+        error = self.assertRaises(StoreInUse, self.lock().take)
         self.assertEqual(str(error), f"{self.path} is in use by process {os.getpid()}")
+
+    def test_twice(self) -> None:
+        """Who has it may ask again."""
+        lock = self.lock()
+        lock.take()
+        lock.take()
 
     def test_released(self) -> None:
         """After the first one ended the store is free, though the file is still there."""
-        StoreLock(self.path).release()
-        StoreLock(self.path).release()
+        for _ in range(2):
+            lock = self.lock()
+            lock.take()
+            lock.release()
 
-    def test_noPlaceForALock(self) -> None:
-        """Where no lock can be made nothing can be written, and reading is allowed."""
+    def test_noPlace(self) -> None:
+        """Where there can be no lock nobody has it."""
         with open(self.path, "w"):
             pass
-        StoreLock(os.path.join(self.path, "edgecore.db")).release()
+        lock = StoreLock(os.path.join(self.path, "edgecore.db"))
+        self.assertRaises(StoreError, lock.take)
+
+    def test_symlink(self) -> None:
+        """A lock that points elsewhere is not followed."""
+        os.symlink(os.path.join(self.folder, "elsewhere"), f"{self.path}.lock")
+        self.assertRaises(StoreError, self.lock().take)
+        self.assertEqual(os.listdir(self.folder), ["edgecore.db.lock"])
 
 
 class SetAsideTests(Case):

@@ -203,6 +203,26 @@ class StorageTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(told), [])
         self.assertEqual([name.startswith(f"{self.path}.damaged-") for name in self.lost], [True])
 
+    def test_damagedWhileRunning(self) -> None:
+        """Damage that shows later is named as well; what was asked is done on the new file."""
+
+        def settle(store: MetaStore) -> None:
+            # So that pages are read from the file again.
+            store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            store._connection.execute("PRAGMA shrink_memory")
+
+        self.storage.run(writing(*[upsert(f"s{n}", "x" * 500) for n in range(100)]))
+        self.pool.work()
+        self.storage.run(settle)
+        self.pool.work()
+        with open(self.path, "r+b") as file:
+            file.seek(4096)
+            file.write(b"\xa5" * 4096 * 8)
+        told = self.storage.run(names)
+        self.pool.work()
+        self.assertEqual(self.successResultOf(told), [])
+        self.assertEqual(len(self.lost), 1)
+
     def test_stop(self) -> None:
         """Stopping waits until everything that was asked for is stored and the file closed."""
         told = [self.storage.run(writing(upsert(name))) for name in "ab"]
