@@ -33,6 +33,7 @@ from edgemesh.dns.packets import (
     SOA,
     TC,
     Malformed,
+    Span,
     opt,
     skipName,
     walk,
@@ -92,17 +93,7 @@ class Answer:
         :param age: seconds since it came.
         :param stale: it is beyond its time and still the best there is.
         """
-        room = limit - (_OPT_SIZE if query.edns else 0)
-        kept = []
-        cut = 0
-        for span in self._spans:
-            # What follows an OPT record may point behind it, and can be done without.
-            if span.type == OPT and span.section == 2:
-                break
-            if span.end > room:
-                cut = TC if span.section < 2 else 0
-                break
-            kept.append(span)
+        kept, cut = self._fitting(limit - (_OPT_SIZE if query.edns else 0))
         end = kept[-1].end if kept else self._bodyAt
         data = bytearray(self.raw[:end])
         data[HEADER.size : self._bodyAt] = query.question
@@ -116,6 +107,18 @@ class Answer:
             flags |= theirs & AD
         counts = [sum(span.section == section for span in kept) for section in range(3)]
         return finish(data, query, flags, counts)
+
+    def _fitting(self, room: int) -> tuple[list[Span], int]:
+        """The records that fit, and the flag for what was left out."""
+        kept = []
+        for span in self._spans:
+            # What follows an OPT record may point behind it, and can be done without.
+            if span.type == OPT and span.section == 2:
+                break
+            if span.end > room:
+                return kept, TC if span.section < 2 else 0
+            kept.append(span)
+        return kept, 0
 
     def _lifetime(self) -> int:
         times = [_plausible(span.ttl) for span in self._spans if span.section == 0]

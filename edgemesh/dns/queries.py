@@ -99,10 +99,9 @@ def readQuery(data: bytes) -> Query:
     identity, flags, questions, *counts = HEADER.unpack_from(data)
     if flags & QR:
         raise Malformed("a response")
-    if flags & OPCODE:
-        return Query(identity, flags, b"", (), 0, SMALLEST_DATAGRAM, False, False, NOT_IMPLEMENTED)
-    if questions != 1:
-        return Query(identity, flags, b"", (), 0, SMALLEST_DATAGRAM, False, False, FORMAT_ERROR)
+    if flags & OPCODE or questions != 1:
+        why = NOT_IMPLEMENTED if flags & OPCODE else FORMAT_ERROR
+        return Query(identity, flags, b"", (), 0, SMALLEST_DATAGRAM, False, False, why)
     labels, at = readName(data)
     if at + 4 > len(data):
         raise Malformed("the question is cut")

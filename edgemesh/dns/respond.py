@@ -42,16 +42,17 @@ class Counts:
     :ivar failed: answered SERVFAIL.
     :ivar truncated: replies that left records out.
     :ivar crowded: not taken, because too many were in flight.
+    :ivar unsent: replies that the system would not send.
     """
 
     __slots__ = (
         "asked", "cached", "crowded", "failed", "local", "malformed", "refused", "stale",
-        "truncated",
+        "truncated", "unsent",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.malformed = self.refused = self.local = self.asked = self.cached = 0
-        self.stale = self.failed = self.truncated = self.crowded = 0
+        self.stale = self.failed = self.truncated = self.crowded = self.unsent = 0
 
     def __repr__(self) -> str:
         cells = ", ".join(f"{name} {getattr(self, name)}" for name in self.__slots__)

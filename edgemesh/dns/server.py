@@ -43,6 +43,7 @@ class DatagramServer(DatagramProtocol):
     """Queries and replies in datagrams."""
 
     noisy = False
+    transport: Any
 
     def __init__(self, responder: Responder) -> None:
         self._responder = responder
@@ -51,13 +52,20 @@ class DatagramServer(DatagramProtocol):
         def send(reply: bytes) -> None:
             # The answer may come when the port is closed already.
             if self.transport is not None:
-                self.transport.write(reply, addr)
+                self._write(reply, addr)
 
         try:
             self._responder.take(datagram, callerAt(addr[0]), False, send)
         except Malformed:
             # Counted; whoever sent it is perhaps not who it says.
             return
+
+    def _write(self, reply: bytes, addr: Any) -> None:
+        try:
+            self.transport.write(reply, addr)
+        except OSError:
+            # A sender that cannot be, such as port 0; or a filter that forbids it.
+            self._responder.counts.unsent += 1
 
     def stopProtocol(self) -> None:
         self.transport = None
@@ -70,7 +78,8 @@ class NameServer(Service):
     :ivar listening: where it listens; with the numbers that port 0 became.
     :ivar virtual: who has which virtual address.
     :param reactor: for sockets and time.
-    :param listenAt: each for UDP and for TCP.
+    :param listenAt: each for UDP and for TCP.  Name every address: what is sent from a
+        socket for all of them may leave with another one than the caller asked.
     :param source: what the node knows.
     """
 

@@ -33,9 +33,12 @@ class DatagramPort:
         self.interface = interface
         self.written: list[bytes] = []
         self.sentTo: list[Any] = []
+        self.broken = False
         self.open = True
 
     def write(self, datagram: bytes, addr: Any = None) -> None:
+        if self.broken:
+            raise OSError(errno.EINVAL, "not to be sent")
         self.written.append(datagram)
         self.sentTo.append(addr)
 

@@ -177,6 +177,15 @@ class AnswerTests(NameServerTestCase):
         port.protocol.datagramReceived(b"garbage", CALLER)
         self.assertEqual((port.written, self.server.counts.malformed), ([], 1))
 
+    def test_unsent(self) -> None:
+        """A reply that the system will not send is counted, and hurts nobody else."""
+        port = self.net.open[1]
+        port.broken = True
+        port.protocol.datagramReceived(wire("web"), ("192.0.2.200", 0))
+        port.broken = False
+        self.assertEqual(self.server.counts.unsent, 1)
+        self.assertEqual(lines(self.ask("web")), ["web. 5 IN A 10.96.0.7"])
+
 
 class VirtualTests(NameServerTestCase):
     """Virtual addresses over time."""
