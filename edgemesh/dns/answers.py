@@ -110,7 +110,7 @@ class Answer:
 
     def _fitting(self, room: int) -> tuple[list[Span], int]:
         """The records that fit, and the flag for what was left out."""
-        kept = []
+        kept: list[Span] = []
         for span in self._spans:
             # What follows an OPT record may point behind it, and can be done without.
             if span.type == OPT and span.section == 2:
