@@ -72,7 +72,8 @@ class IHandler(Interface):
         """
         Make this handler's stage for one service port.
 
-        Called for each service port at start and after every change.
+        Called for each service port that comes or changes, and for all of them
+        where nobody says which changed.
 
         :param former: the stage this handler made before for the same service
             port, or None; the new stage takes its state over.

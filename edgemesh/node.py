@@ -34,6 +34,7 @@ from edgemesh.admin.view import NodeView
 from edgemesh.config import Config, changedKeys, withLiveKeys
 from edgemesh.errors import ConfigurationError
 from edgemesh.handlers.chain import Chain
+from edgemesh.handlers.enforcing import enforce
 from edgemesh.handlers.path import CallPath
 from edgemesh.handlers.router import RouterHandler
 from edgemesh.handlers.routes import RouteTable
@@ -211,14 +212,10 @@ class Node(MultiService):
             )
 
     def _apply(self, metadata: Metadata) -> None:
-        routes = self._table.apply(metadata, partial(policyFor, self._config.policies))
         chains = (self._outbound, self._deliver, self._inbound)
-        # All or none: a call passes two of them, and both have to know its service port.
-        composed = [chain.compose(routes, metadata) for chain in chains]
-        for chain, composition in zip(chains, composed, strict=True):
-            chain.use(composition)
+        enforce(metadata, partial(policyFor, self._config.policies), self._table, chains)
         for path in (self._outboundPath, self._deliveryPath):
-            path.retain(routes)
+            path.retain(self._table.routes)
         known = list(self._table.liveEndpoints())
         for client in self._mesh.clients.values():
             client.retain(known)

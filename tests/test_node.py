@@ -364,6 +364,28 @@ class ReloadTests(NodeTestCase):
                 self.answerNext()
             self.assertIn(status, caller.value())
 
+    def test_listenerWhenAHandlerCannotCompose(self):
+        """A listener still stands for the port that was there before such a change."""
+        service = {**SERVICE, "spec": {"ports": [{"name": "http", "port": 80}]}}
+        (self.manifests / "web.json").write_text(json.dumps(service))
+        self.config = self.configured(
+            listeners=[{"listen": "tcp:18080:interface=127.0.0.1", "service": "web"}]
+        )
+        node = self.started()
+
+        def compose(self, route, side, former):
+            raise ZeroDivisionError("a stranger's defect")
+
+        self.patch(QPSHandler, "compose", compose)
+        service = {**SERVICE, "spec": {"ports": [{"name": "http", "port": 88}]}}
+        (self.manifests / "web.json").write_text(json.dumps(service))
+        node.reload()
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+        caller = self.connected(18080)
+        caller.protocol.dataReceived(REQUEST)
+        self.answerNext()
+        self.assertEqual(caller.value(), ANSWER)
+
     def test_services(self):
         """The folder is read again at once."""
         node = self.started()

@@ -73,7 +73,7 @@ class Mesh:
     :ivar forwardedFor: requests get an ``X-Forwarded-For`` with the caller's address.
     :ivar via: requests get a ``Via``.
     :ivar live: servers of open connections, to drain at the end.
-    :ivar refusals: why opaque connections were reset, for the log.
+    :ivar refusals: why calls were refused or failed, for the log.
     :ivar draining: the node is shutting down.
     """
 

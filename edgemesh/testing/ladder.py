@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, cast
 
 from edgemesh.handlers.bizkeeper import BizKeeperHandler
 from edgemesh.handlers.chain import Chain
+from edgemesh.handlers.enforcing import enforce
 from edgemesh.handlers.loadbalance import LoadBalanceHandler
 from edgemesh.handlers.path import CallPath
 from edgemesh.handlers.qps import QPSHandler
@@ -130,9 +131,8 @@ class Ladder:
                 )
             },
         )
-        routes = self._table.apply(known, lambda service, port: policy)
-        self.path.first.apply(routes, known)
-        self.path.inbound.apply(routes, known)
+        chains = (self.path.first, self.path.inbound)
+        enforce(known, lambda service, port: policy, self._table, chains)
         for client in self.mesh.clients.values():
             client.retain(tuple(self._table.liveEndpoints()))
 
