@@ -99,6 +99,12 @@ class Assembly:
         """Every object of a kind, by namespace and name."""
         return self._parts.names(kind)
 
+    def selected(self, service: Name) -> list[Name]:
+        """The Pods that a Service's selector fits, if it is known and has one."""
+        found = self._parts.services.get(service)
+        pods = self._parts.selected(found.service) if found is not None else ()
+        return [(pod.namespace, pod.name) for pod in pods]
+
     def problems(self) -> dict[str, str]:
         """What does not fit together: title of the object to one line."""
         problems = {
