@@ -299,6 +299,14 @@ class ConnectionTests(SynchronousTestCase):
         keeper.stage.settle(opaque, Outcome(), 2.0)
         self.assertEqual(keeper.stage._answered, set())
 
+    def test_releasedAfterAnswer(self) -> None:
+        """A tunnel given up after the first byte is counted out of those in flight once."""
+        keeper = Keeper()
+        tunnel = keeper.enter()
+        keeper.stage.answered(tunnel, 1.0)
+        keeper.stage.release(tunnel, 2.0)
+        self.assertEqual((keeper.circuit.inFlight, keeper.stage._answered), (0, set()))
+
     def test_silentEnd(self) -> None:
         """A connection that ended in silence, however late, says nothing."""
         self.assertIs(self.settled(Outcome(0, None, latency=1e6)), State.CLOSED)

@@ -355,6 +355,11 @@ class AffinityTests(SynchronousTestCase):
         self.balanced.change(*endpoints(5))
         self.assertIs(self.balanced.pick(6.0).endpoint, second)
 
+    def test_explain(self) -> None:
+        """``/chain`` says that callers stay with their endpoint, and how long."""
+        explained = self.balanced.stage.explain(0.0)
+        self.assertIn("session affinity by caller for 30 s", explained)
+
     def test_precedence(self) -> None:
         """It comes before every policy but an explicit consistent hash."""
         self.affine(30, loadBalance={"policy": "random"})

@@ -208,6 +208,21 @@ class RetryTests(SynchronousTestCase):
         self.assertEqual(node.log, ["each decides", "each settles"])
         self.assertIn("1.0 would pass", node.outbound.stagesOf(KEY)[1].explain(1.0))
 
+    def test_retryElsewhere(self) -> None:
+        """A retry that leaves this node meets its app's limit no more."""
+        node = Node(
+            Endpoint("10.0.0.1", 80),
+            Endpoint("10.0.0.2", 80, node="far"),
+            qps={"inbound": {"limit": 0.001}},
+        )
+        invocation = node.decided()
+        node.path.retry(invocation, FAILED, 1.0)
+        self.assertEqual(node.log, ["each decides", "each settles"])
+        self.assertEqual(node.inFlight, [0, 1])
+        node.path.finish(invocation, WELL, 2.0)
+        self.assertEqual(node.log, ["each decides", "each settles"])
+        self.assertEqual(node.inFlight, [0, 0])
+
     def test_inboundRefusesRetry(self) -> None:
         """A retry that lands on this node and is refused there gives its endpoint back only."""
         node = Node(

@@ -433,6 +433,19 @@ class ServerFirstTests(InterceptedTestCase):
         self.assertFalse(caller.fake.closed)
         self.assertEqual(self.bench.path.finished, [])
 
+    def test_notReachableInDoubt(self) -> None:
+        """A caller that has begun to speak outlives its early dial, and the place is free."""
+        caller = self.silent()
+        caller.says(b"GET / HTT")
+        self.loop.turn()
+        while self.loop.dialled:
+            self.loop.dialled.pop(0).fail()
+        self.assertEqual(self.recognition.places.free, self.bench.mesh.limits.earlyDials)
+        self.assertFalse(caller.fake.closed)
+        caller.says(b"P/1.1\r\n")
+        self.loop.turn()
+        self.assertEqual(len(self.http.servers), 1)
+
     def test_refused(self) -> None:
         """One that stays silent is reset, and the call is reported once."""
         self.bench.path.refusals = [Refused(NO_ENDPOINT)]

@@ -94,9 +94,9 @@ class RecognitionTests(SynchronousTestCase):
 
     def make(self, configured: str, *protocols: object) -> Recognition:
         """One whose service ports are all configured the same."""
-        bench = Bench()
+        self.bench = Bench()
         named = {one.name: one for one in protocols}
-        return Recognition(bench.mesh, bench.loop, named, lambda asked: configured)
+        return Recognition(self.bench.mesh, self.bench.loop, named, lambda asked: configured)
 
     def test_known(self) -> None:
         """A configured protocol counts where there is a service and a plugin."""
@@ -104,6 +104,18 @@ class RecognitionTests(SynchronousTestCase):
         self.assertEqual(self.make("tcp", GRPC, TCP).known(""), "")
         self.assertEqual(self.make("mysql", GRPC, TCP).known("a.b:1"), "")
         self.assertEqual(self.make("", GRPC, TCP).known("a.b:1"), "")
+
+    def test_stop(self) -> None:
+        """When every connection is over no timer is left."""
+        recognition = self.make("", GRPC, TCP)
+        called: list[int] = []
+        before = len(self.bench.loop.getDelayedCalls())
+        for waits in (recognition.silence, recognition.quiet, recognition.fruitless):
+            waits.wait(lambda: called.append(1))
+        recognition.stop()
+        self.assertEqual(len(self.bench.loop.getDelayedCalls()), before)
+        self.bench.loop.advance(5.0)
+        self.assertEqual(called, [])
 
     def test_speaksFirst(self) -> None:
         """Without the opaque protocol nobody is dialled early."""

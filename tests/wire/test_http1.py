@@ -119,7 +119,9 @@ class RequestTests(SynchronousTestCase):
         for line in (b"Host: b", b"host: c", b"HOST:"):
             self.assertEqual(refused(line), 400, line)
         for host in (b"", b"a@b", b"b c", b"b,c", b"b/c"):
-            self.assertEqual(refusal(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"), 400, host)
+            for others in (b"", b"Connection: close\r\n", b"X: 1\r\nTE: x\r\n"):
+                head = b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n" + others + b"\r\n"
+                self.assertEqual(refusal(head), 400, head)
 
     def test_oldWithoutHost(self) -> None:
         """HTTP/1.0 needs no Host; the service's own name takes its place."""

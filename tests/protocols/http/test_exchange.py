@@ -283,6 +283,14 @@ class KeptConnectionTests(Talk):
             self.say(self.app, GET)
             self.assertEqual(len(self.ladder.loop.dialled), 1)
 
+    def test_lateSurplus(self) -> None:
+        """So it is when the body came in pieces, and too much with the last one."""
+        endpoint = self.sent(GET)
+        self.say(endpoint, LONG + b"01234", b"56789" + OK)
+        self.assertEqual(self.hear(self.app), LONG + b"0123456789")
+        self.assertTrue(endpoint.fake.closed)
+        self.assertOnce("")
+
     def test_unasked(self) -> None:
         """A connection that speaks while idle is closed, and nobody gets it."""
         (endpoint,) = self.kept()
@@ -391,6 +399,22 @@ class FailedTests(Talk):
         self.assertReset()
         self.assertReset(endpoint)
         self.assertOnce("IT")
+
+
+class DialledTests(Talk):
+    """Requests whose endpoint is not connected yet."""
+
+    def test_bodyWaits(self) -> None:
+        """While it is dialled the caller's body is not read; what comes all the same is sent."""
+        self.say(self.app, BEGUN)
+        self.assertFalse(self.ladder.loop.isReading(self.app))
+        self.app.protocol.dataReceived(b"mo")
+        endpoint = self.ladder.accepts()
+        self.say(self.app, b"re")
+        self.assertEqual(self.hear(endpoint), BEGUN + b"more")
+        self.say(endpoint, OK)
+        self.assertEqual(self.hear(self.app), OK)
+        self.assertOnce("")
 
 
 class EarlyAnswerTests(Talk):

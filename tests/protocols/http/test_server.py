@@ -71,6 +71,18 @@ class KeepAliveTests(Talk):
         self.assertFalse(self.ladder.loop.isReading(self.app))
         self.assertGreater(len(self.app.fake.incoming), 2)
 
+    def test_pipelineGoesOn(self) -> None:
+        """It is read again once its requests are answered, and every one of them is."""
+        self.use(limits=Limits(pipelined=100))
+        endpoint = self.sent(GET)
+        self.say(self.app, *[GET * 3] * 3)
+        self.assertTrue(self.app.fake.incoming)
+        for _ in range(10):
+            self.say(endpoint, OK)
+        self.assertEqual(self.hear(self.app).count(b"HTTP/1.1 200 "), 10)
+        self.assertTrue(self.ladder.loop.isReading(self.app))
+        self.assertOnce(*[""] * 10)
+
     def test_emptyLines(self) -> None:
         """Empty lines before a request are skipped, even those cut in two."""
         endpoint = self.sent(b"\r\n\r", b"\n", b"\r\n" + GET)
