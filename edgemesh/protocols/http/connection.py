@@ -2,8 +2,8 @@
 """
 One caller's connection as the HTTP server has it: its transport, its life, its end.
 
-The connection is the producer of its own transport for good.  Once 44 KiB wait for
-a caller that does not read, the endpoint is paused and no further request is begun.
+Once 44 KiB wait for a caller that does not read, the endpoint is paused and no
+further request is begun.
 
 LINGER exists because closing a socket that still has unread bytes makes the kernel
 send a reset, which can destroy the answer before the caller has read it.
@@ -16,15 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IPushProducer, ITransport
 from twisted.python.failure import Failure as Reason
-from zope.interface import implementer
 
 from edgemesh.errors import CALLER_GONE, DRAINING
 from edgemesh.protocols.http.client import HTTPClient
-from edgemesh.protocols.mesh import Accepted, TCPStream
+from edgemesh.protocols.http.pacing import Paced
+from edgemesh.protocols.mesh import Accepted
 from edgemesh.protocols.tcp.reset import resetWhenFlushed
 
 if TYPE_CHECKING:
@@ -50,8 +49,7 @@ class State(Enum):
 IDLE, HEAD, BODY, ANSWER, FULL, LINGER, CLOSED = State
 
 
-@implementer(IPushProducer)
-class Connection:
+class Connection(Paced):
     """
     One caller's connection.
 
@@ -65,8 +63,6 @@ class Connection:
     """
 
     __slots__ = (
-        "_full",
-        "_paused",
         "_pending",
         "_watched",
         "accepted",
@@ -77,11 +73,8 @@ class Connection:
         "insertLast",
         "mesh",
         "state",
-        "transport",
         "tunnel",
     )
-
-    transport: TCPStream
 
     def __init__(
         self,
@@ -90,6 +83,7 @@ class Connection:
         insert: bytes,
         tunnel: Callable[..., object],
     ) -> None:
+        super().__init__()
         self.accepted = accepted
         self.mesh = accepted.mesh
         self.client = client
@@ -100,23 +94,16 @@ class Connection:
         self.deadline = 0.0
         self.exchange: Call | None = None
         self._pending = b""
-        self._paused = False
-        self._full = False
         #: Hot: each request is watched for its own deadline.
         self._watched = accepted.mesh.requests.watched
 
     # -- the caller's transport -------------------------------------------------
 
-    def makeConnection(self, transport: ITransport) -> None:
-        self.transport = cast("TCPStream", transport)
-        self.connectionMade()
-
     def connectionMade(self) -> None:
+        super().connectionMade()
         mesh = self.mesh
         mesh.live[self] = None
         mesh.metrics.connectionOpened("http")
-        # For good: registering anew for each answer would cost more than it tells.
-        self.transport.registerProducer(self, True)
         self.deadline = mesh.seconds() + mesh.limits.keepAlive
         mesh.connections.watch(self)
         early, self.accepted.early = self.accepted.early, None
@@ -174,9 +161,6 @@ class Connection:
         elif self.state is FULL:
             self.next(self.mesh.seconds())
 
-    def stopProducing(self) -> None:
-        """The connection is lost; connectionLost says so to everybody."""
-
     # -- what a call asks for ---------------------------------------------------
 
     def next(self, now: float) -> None:
@@ -232,15 +216,3 @@ class Connection:
     def _callOver(self) -> None:
         self.exchange = None
         self._watched.pop(self, None)
-
-    def pause(self) -> None:
-        """Read no more for now."""
-        if not self._paused:
-            self._paused = True
-            self.transport.pauseProducing()
-
-    def resume(self) -> None:
-        """Read again."""
-        if self._paused:
-            self._paused = False
-            self.transport.resumeProducing()

@@ -75,7 +75,7 @@ class Exchange(Call):
         if head.plain:
             # Hot: what forward would do.
             first = head.raw[:-2] + server.insertLast
-        elif head.minor and head.host:
+        elif head.minor:
             first = head.forward(server.insert, b"")
         else:
             first = self._oldHead()

@@ -11,8 +11,8 @@ comes and finds its end::
                        +--101--> out of HTTP
 
 A connection that says something while idle, or that said more than its answer, is
-never used again.  It is the producer of its own transport for good: what the
-transport's buffer has to say reaches whoever has a request on it.
+never used again.  What its transport's buffer has to say reaches whoever has a
+request on it.
 
 May not: hold a body, choose an endpoint, decide whether to try again.
 """
@@ -20,14 +20,15 @@ May not: hold a body, choose an endpoint, decide whether to try again.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IProtocol, IPushProducer, ITransport
+from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure as Reason
 from zope.interface import implementer
 
 from edgemesh.errors import BAD_RESPONSE, UPSTREAM_RESET, Failure, RemoteProtocolError
+from edgemesh.protocols.http.pacing import Paced
 from edgemesh.protocols.mesh import TCPStream, prepare
 from edgemesh.wire.chunked import ChunkedBody
 from edgemesh.wire.fields import CHUNKED, UNTIL_CLOSE
@@ -80,8 +81,8 @@ class State(Enum):
 _IDLE, _HEAD, _LENGTH, _CHUNKS, _UNTIL_CLOSE = State
 
 
-@implementer(IProtocol, IPushProducer)
-class HTTPUpstream:
+@implementer(IProtocol)
+class HTTPUpstream(Paced):
     """
     One connection to an endpoint.
 
@@ -93,23 +94,20 @@ class HTTPUpstream:
         "_caller",
         "_chunks",
         "_client",
-        "_full",
         "_left",
         "_method",
-        "_paused",
         "_pending",
         "_reusable",
         "_state",
         "endpoint",
         "idleSince",
         "reused",
-        "transport",
     )
 
-    transport: TCPStream
     _chunks: ChunkedBody
 
     def __init__(self, client: HTTPClient, endpoint: LiveEndpoint) -> None:
+        super().__init__()
         self._client = client
         self.endpoint = endpoint
         self._caller: Answered | None = None
@@ -118,21 +116,15 @@ class HTTPUpstream:
         self._pending = b""
         self._left = 0
         self._reusable = True
-        self._full = False
-        self._paused = False
         self.reused = False
         self.idleSince = 0.0
 
     def __repr__(self) -> str:
         return f"<HTTPUpstream {self.endpoint.address} {self._state.name}>"
 
-    def makeConnection(self, transport: ITransport) -> None:
-        self.transport = cast("TCPStream", transport)
-        self.connectionMade()
-
     def connectionMade(self) -> None:
         prepare(self.transport)
-        self.transport.registerProducer(self, True)
+        super().connectionMade()
 
     # -- what an exchange asks for ----------------------------------------------
 
@@ -172,18 +164,6 @@ class HTTPUpstream:
         self.resume()
         return self.transport
 
-    def pause(self) -> None:
-        """Read no more of the answer for now."""
-        if not self._paused:
-            self._paused = True
-            self.transport.pauseProducing()
-
-    def resume(self) -> None:
-        """Read again."""
-        if self._paused:
-            self._paused = False
-            self.transport.resumeProducing()
-
     # -- the transport's buffer -------------------------------------------------
 
     def pauseProducing(self) -> None:
@@ -195,9 +175,6 @@ class HTTPUpstream:
         self._full = False
         if self._caller is not None:
             self._caller.sendBody()
-
-    def stopProducing(self) -> None:
-        """The connection is lost; connectionLost says so to everybody."""
 
     # -- the endpoint's bytes ---------------------------------------------------
 
