@@ -107,7 +107,7 @@ class Node(MultiService):
         log = () if self._accessLog is None else (self._accessLog,)
         observers = (self._metrics, *log)
         self._outboundPath = CallPath(self._outbound, self._inbound, observers)
-        self._deliveryPath = CallPath(self._deliver, self._inbound, observers)
+        self._deliveryPath = CallPath(self._deliver, self._inbound, observers, self._outbound)
 
     def _handlers(self, config: Config) -> tuple[list[IHandler], list[IHandler]]:
         """The plugins of both chains, in order."""
@@ -293,5 +293,5 @@ def _configured(handler: IHandler, config: Config) -> IHandler:
 
 
 def _delivering(outbound: list[IHandler]) -> list[IHandler]:
-    """Of the outbound handlers those that find a service and pick an endpoint here."""
-    return [handler for handler in outbound if handler.name in ("router", "loadbalance")]
+    """Of the outbound handlers the one that picks an endpoint here; the router is shared."""
+    return [handler for handler in outbound if handler.name == "loadbalance"]

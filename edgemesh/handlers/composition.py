@@ -76,18 +76,24 @@ class Composer:
         formerly = [places.get(handler.name) for handler in self.handlers]
         made: dict[str, tuple[IStage | None, ...]] = {}
         composed: dict[str, Stages] = {}
+        nothing = (None,) * len(self.handlers)
         for key in routes if keys is None else keys:
             route = routes.get(key)
             if route is None:
                 continue
             former = self._made.get(key)
-            stages = made[key] = tuple(
-                handler.compose(
-                    route, self._side, former[at] if former and at is not None else None
-                )
-                for handler, at in zip(self.handlers, formerly, strict=True)
+            stages = tuple(
+                [
+                    handler.compose(
+                        route, self._side, former[at] if former and at is not None else None
+                    )
+                    for handler, at in zip(self.handlers, formerly, strict=True)
+                ]
             )
-            composed[key] = tuple(stage for stage in stages if stage is not None)
+            # Of thousands of tuples most are the same.
+            found = tuple([stage for stage in stages if stage is not None])
+            composed[key] = found
+            made[key] = stages if found else nothing
         return Composition(
             self.handlers, made, composed, keys, self._indexing(routes, metadata, keys)
         )

@@ -74,10 +74,18 @@ class CallPath:
     :param inbound: the transport servers' chain; passed when the endpoint is on
         this node.
     :param observers: told of every call that ended.
+    :param finder: the chain whose router finds the service port, when ``first`` has none.
     """
 
-    def __init__(self, first: Chain, inbound: Chain, observers: tuple[Ended, ...] = ()) -> None:
+    def __init__(
+        self,
+        first: Chain,
+        inbound: Chain,
+        observers: tuple[Ended, ...] = (),
+        finder: Chain | None = None,
+    ) -> None:
         self.first = first
+        self._finder = finder or first
         self.inbound = inbound
         self._observers = observers
         self._budgets: dict[str, RetryBudget] = {}
@@ -92,9 +100,8 @@ class CallPath:
 
         :raise Refused: nothing is taken then; :meth:`finish` is still due.
         """
-        first = self.first
-        first.find(invocation)
-        invocation.stages = first.decide(invocation, now)
+        self._finder.find(invocation)
+        invocation.stages = self.first.decide(invocation, now)
         if invocation.endpoint is None:
             self._nobodyPicked(invocation, now)
         invocation.attempts = 1

@@ -44,16 +44,15 @@ class _Claim:
 
     :ivar name: without the port.
     :ivar whole: with the port.
-    :ivar alone: the Route as the only one of its name; all its names share it.
     """
 
-    __slots__ = ("alone", "name", "port", "whole")
+    __slots__ = ("name", "port", "route", "whole")
 
-    def __init__(self, name: str, alone: tuple[Route]) -> None:
-        self.alone = alone
-        self.name = name.encode()
-        self.port = alone[0].port.port
-        self.whole = b"%b:%d" % (self.name, self.port)
+    def __init__(self, name: bytes, route: Route) -> None:
+        self.name = name
+        self.port = route.port.port
+        self.route = route
+        self.whole = b"%b:%d" % (name, self.port)
 
 
 @implementer(INameIndex)
@@ -66,7 +65,7 @@ class Index:
     :param domain: the cluster's domain.
     """
 
-    __slots__ = ("_bare", "_contested", "_domain", "_namespace", "_ports", "_routes", "_whole")
+    __slots__ = ("_bare", "_contested", "_domain", "_namespace", "_routes", "_whole")
 
     def __init__(self, routes: Mapping[str, Route], namespace: str, domain: str) -> None:
         self._namespace = namespace
@@ -76,8 +75,6 @@ class Index:
         self._whole: dict[bytes, Route] = {}
         #: Without: by the port that is meant, then by name.
         self._bare: dict[int, dict[bytes, Route]] = {}
-        #: By name; for names that are taken apart.
-        self._ports: dict[bytes, tuple[Route, ...]] = {}
         #: Names with the port that several Routes have, by key; the first one gets the calls.
         self._contested: dict[bytes, dict[str, Route]] = {}
         for key, route in routes.items():
@@ -106,41 +103,27 @@ class Index:
     def _claims(self, route: Route) -> list[_Claim]:
         """Every name of a Route, each once."""
         names = dict.fromkeys(_names(route.service, self._namespace, self._domain))
-        alone = (route,)
-        return [_Claim(name, alone) for name in names]
+        return [_Claim(name.encode(), route) for name in names]
 
     def _add(self, claim: _Claim) -> None:
-        [route] = claim.alone
+        route = claim.route
         former = self._whole.get(claim.whole)
         if former is not None:
             # In a fixed order, so that two Services with one address always give one result.
             rivals = self._contested.setdefault(claim.whole, {former.key: former})
             rivals[route.key] = route
             route = rivals[min(rivals)]
-        others = self._others(claim)
         self._whole[claim.whole] = route
         self._bare.setdefault(claim.port, {})[claim.name] = route
-        isAlone = not others and route is claim.alone[0]
-        self._ports[claim.name] = claim.alone if isAlone else (*others, route)
 
     def _remove(self, claim: _Claim) -> None:
-        rivals = self._contested.pop(claim.whole, None)
-        others = self._others(claim)
+        rivals = self._contested.pop(claim.whole, None) or {}
         del self._whole[claim.whole], self._bare[claim.port][claim.name]
         if not self._bare[claim.port]:
             del self._bare[claim.port]
-        if others:
-            self._ports[claim.name] = others
-        else:
-            del self._ports[claim.name]
-        for rival in (rivals or {}).values():
-            if rival.key != claim.alone[0].key:
-                self._add(_Claim(claim.name.decode(), (rival,)))
-
-    def _others(self, claim: _Claim) -> tuple[Route, ...]:
-        """The Routes of the same name with other ports."""
-        known = self._ports.get(claim.name)
-        return tuple([one for one in known if one.port.port != claim.port]) if known else ()
+        for rival in rivals.values():
+            if rival.key != claim.route.key:
+                self._add(_Claim(claim.name, rival))
 
     def find(self, invocation: Invocation) -> Route:
         """The service port of a call, or ``NO_ROUTE``."""
@@ -165,17 +148,19 @@ class Index:
         if match is None:
             raise _noRoute("not a host name:" if name else "the caller named no host", name)
         bracketed, host, digits = match.groups()
-        ports = self._ports.get(host or _canonical(bracketed))
-        if ports is None:
-            raise _noRoute("no such Service:", name)
+        known = host or _canonical(bracketed)
         wanted = invocation.defaultPort if digits is None else int(digits)
-        route = next((one for one in ports if one.port.port == wanted), None)
-        if route is None and digits is None and invocation.protocol == "tls" and len(ports) == 1:
+        route = self._bare.get(wanted, {}).get(known)
+        if route is not None:
+            return route
+        # There are few ports, however many names there are.
+        others = [named[known] for named in self._bare.values() if known in named]
+        if not others:
+            raise _noRoute("no such Service:", name)
+        if digits is None and invocation.protocol == "tls" and len(others) == 1:
             # An SNI cannot name a port, so the only one there is must be meant.
-            [route] = ports
-        if route is None:
-            raise _noRoute("the Service has no such port:", name)
-        return route
+            return others[0]
+        raise _noRoute("the Service has no such port:", name)
 
 
 @implementer(IPlugin, IIncrementalRouter)

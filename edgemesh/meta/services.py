@@ -3,13 +3,15 @@
 Service, Endpoints and EndpointSlice as Kubernetes has them -> the mesh's values.
 
 Only TCP ports are taken.  Which endpoints are behind which service port is
-decided later, in :mod:`edgemesh.meta.assembly`: here is one object at a time.
+decided later, in :mod:`edgemesh.meta.assembly`: here is one object at a time.  Names
+that thousands of objects share are kept once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import intern
 
 from edgemesh.meta import kinds
 from edgemesh.meta.model import Endpoint, Service, ServicePort
@@ -99,7 +101,7 @@ def _servicePorts(
             raise at.wrong(f"{path}.targetPort", "a port number from 1 to 65535", target)
         assert target is not None
         targets[port.port] = target
-        ports.append(ServicePort(port.port, name, port.appProtocol or ""))
+        ports.append(ServicePort(port.port, intern(name), port.appProtocol or ""))
     return tuple(ports), targets
 
 
@@ -135,7 +137,7 @@ def readEndpoints(found: kinds.Endpoints, at: Reading, namespace: str) -> tuple[
                     Endpoint(
                         at.address(address.ip, path),
                         port=0,
-                        node=address.nodeName or "",
+                        node=intern(address.nodeName or ""),
                         pod=_podName(address.targetRef),
                         ready=ready,
                     )
@@ -161,7 +163,7 @@ def readSlice(
                 Endpoint(
                     at.address(address, f"endpoints[{index}].addresses[{number}]"),
                     port=0,
-                    node=endpoint.nodeName or "",
+                    node=intern(endpoint.nodeName or ""),
                     pod=_podName(endpoint.targetRef),
                     zone=endpoint.zone or "",
                     ready=known[0] if known else True,
@@ -173,7 +175,7 @@ def readSlice(
 
 def _backingPorts(found: list[kinds.EndpointPort] | None, at: Reading) -> tuple[BackingPort, ...]:
     return tuple(
-        BackingPort(port.name or "", port.port)
+        BackingPort(intern(port.name or ""), port.port)
         for port in found or ()
         if port.port is not None and at.tcpOnly(port.protocol, port.port)
     )

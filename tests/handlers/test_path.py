@@ -83,6 +83,17 @@ class CallPathTests(SynchronousTestCase):
         self.assertIs(refusal.failure, RATE_LIMITED)
         self.assertEqual(node.inFlight, [1])
 
+    def test_finder(self) -> None:
+        """A chain without a router has its service ports found by another one's."""
+        node = Node(*endpoints(1), qps={"outbound": {"limit": 0.001}})
+        delivery = node.world.chain(LoadBalanceHandler(Random(7)), side=Side.INBOUND)
+        path = CallPath(delivery, node.inbound, (), node.outbound)
+        for _ in range(2):
+            invocation = call()
+            path.decide(invocation, 1.0)
+            self.assertIs(invocation.endpoint, node.world.route.endpoints[0])
+        self.assertRaises(AssertionError, CallPath(delivery, node.inbound).decide, call(), 1.0)
+
     def test_elsewhere(self) -> None:
         """A call to another node meets that node's inbound chain, not ours."""
         node = Node(*endpoints(1, node="far"), qps={"inbound": {"limit": 0.001}})

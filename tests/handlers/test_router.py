@@ -196,11 +196,12 @@ class RefusalTests(RouterCase):
     def test_nothingRemembered(self) -> None:
         """Look-ups leave the index as it was, whatever is asked."""
         index = self.find.__self__  # type: ignore[attr-defined]
-        sizes = [len(index._whole), len(index._bare), len(index._ports)]
+        sizes = [len(index._whole), len(index._bare), len(index._bare[80])]
         for n in range(200):
             self.refusal(b"name-%d" % n, defaultPort=n + 1000)
             self.key(b"B.", defaultPort=80)
-        self.assertEqual([len(index._whole), len(index._bare), len(index._ports)], sizes)
+        now = [len(index._whole), len(index._bare), len(index._bare[80])]
+        self.assertEqual(now, sizes)
 
 
 class AnyNameTests(RouterCase):
@@ -284,7 +285,6 @@ class ChangeTests(SynchronousTestCase):
             self.assertEqual(self.leads(index), self.leads(fresh))
             for name in ("_whole", "_bare", "_routes"):
                 self.assertEqual(getattr(index, name), getattr(fresh, name))
-            self.assertEqual(index._ports.keys(), fresh._ports.keys())
             self.assertEqual(index._contested, fresh._contested)
 
     def test_sharedAddressFreed(self) -> None:
