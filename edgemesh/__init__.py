@@ -15,7 +15,7 @@ above it in this list, never what is below (``tests/test_layering.py``)::
     wire          bytes <-> events: http1, tls
     beehive       KubeEdge's Messages: values, bytes, names
     link          records and Messages between processes of a node
-    meta          what the node knows: model, policy, manifests, folder
+    meta          what the node knows: model, policy, manifests, folder, client
     handlers      router > LB > QPS controller > Biz keeper; read chain.py first
     protocols     http, grpc, tls, tcp: resolver, server, client
     interceptor   accept, recognise, hand over
