@@ -63,7 +63,8 @@ class Invocation:
     :ivar destination: where it lives.
     :ivar tried: endpoints that must not be picked (again).
     :ivar probe: this call is the one probe of an open circuit.
-    :ivar stages: what has decided so far, in order; the chain's own notes.
+    :ivar stages: what has decided so far, in order; the path's own notes.
+    :ivar inboundStages: the same, of the chain of the app's own node.
     :ivar attempts: how often an endpoint was picked.
     :ivar attempted: clock reading when the present attempt began.
     """

@@ -12,6 +12,15 @@ from edgemesh.errors import RemoteProtocolError
 from edgemesh.wire.tls import CAP, ClientHello, OversizedHello, parseClientHello
 from tests.wire.hellos import helloBytes, hellosOfOpenSSL, inRecords
 
+#: A hello's body, in hexadecimal digits: its version, its random number, and the fields.
+HELLO = "0303" + "72" * 32 + "{session}{ciphers}{compression}{rest}"
+
+
+def framed(body: str) -> bytes:
+    """A hello of these hexadecimal digits, in a record."""
+    octets = bytes.fromhex(body)
+    return inRecords(b"\x01" + len(octets).to_bytes(3, "big") + octets, 4096)
+
 
 def verdict(data: bytes) -> object:
     """What the parser makes of some bytes, mistakes included."""
@@ -97,6 +106,23 @@ class ClientHelloTests(SynchronousTestCase):
         for name in (b"", b"a\0b", b"a b", b"\xc3\xa4", b"x" * 256):
             bad = inRecords(helloBytes(name=name, force=True), 4096)
             self.assertRaises(RemoteProtocolError, parseClientHello, bad)
+
+    def test_impossible(self) -> None:
+        """So is one whose fields no client sends, as another reader may read it otherwise."""
+        good = HELLO.format(session="00", ciphers="00021301", compression="0100", rest="")
+        self.assertEqual(verdict(framed(good)), ClientHello())
+        for part, field, why in (
+            ("session", "21" + "00" * 33, "session id too long"),
+            ("ciphers", "0000", "impossible list of ciphers"),
+            ("ciphers", "0003130113", "impossible list of ciphers"),
+            ("compression", "00", "no compression method"),
+            ("rest", "000000", "bytes behind the last field"),
+            ("rest", "0006001000020005", "a field is longer than what holds it"),
+            ("rest", "000700100003000100", "an empty application protocol"),
+        ):
+            fields = {"session": "00", "ciphers": "00021301", "compression": "0100", "rest": ""}
+            bad = framed(HELLO.format(**fields | {part: field}))
+            self.assertIn(why, str(verdict(bad)), field)
 
     def test_twoNames(self) -> None:
         """A hello with two server name extensions is refused."""
