@@ -124,6 +124,12 @@ class ClientHelloTests(SynchronousTestCase):
             bad = framed(HELLO.format(**fields | {part: field}))
             self.assertIn(why, str(verdict(bad)), field)
 
+    def test_otherKindOfName(self) -> None:
+        """A name of a kind that nobody has defined is none of ours."""
+        fields = {"session": "00", "ciphers": "00021301", "compression": "0100"}
+        hello = framed(HELLO.format(**fields, rest="000a0000000600040100" + "0178"))
+        self.assertEqual(verdict(hello), ClientHello())
+
     def test_twoNames(self) -> None:
         """A hello with two server name extensions is refused."""
         bad = inRecords(helloBytes(name=b"a", again=True), 4096)
