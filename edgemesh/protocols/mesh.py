@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
+from edgemesh.protocols.held import Held
 from edgemesh.protocols.refusals import RefusalLog
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Mesh:
     :ivar metrics: plain cells, rendered at scrape.
     :ivar forwardedFor: requests get an ``X-Forwarded-For`` with the caller's address.
     :ivar via: requests get a ``Via``.
+    :ivar held: callers whose reading is held, to find those that are gone.
     :ivar live: servers of open connections, to drain at the end.
     :ivar refusals: why calls were refused or failed, for the log.
     :ivar draining: the node is shutting down.
@@ -82,6 +84,7 @@ class Mesh:
         "connections",
         "draining",
         "forwardedFor",
+        "held",
         "limits",
         "live",
         "metrics",
@@ -116,6 +119,7 @@ class Mesh:
         self.clients = clients
         self.forwardedFor = forwardedFor
         self.via = via
+        self.held = Held(connections, seconds)
         self.live: dict[Drainable, None] = {}
         self.refusals = RefusalLog(seconds)
         self.draining = False

@@ -9,6 +9,7 @@ Twisted's, not imitations.  Knows nothing of the mesh.
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -85,6 +86,10 @@ class FakeSocket:
         """A linger time of zero makes the close a reset."""
         if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
             self.reset = True
+
+    def getsockopt(self, level: int, option: int) -> int:
+        """The pending error: there is one after a reset."""
+        return errno.ECONNRESET if self.broken else 0
 
     def close(self) -> None:
         """Close it."""

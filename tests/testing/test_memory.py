@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
@@ -66,6 +68,13 @@ class WireTests(SynchronousTestCase):
         self.wire.breaks()
         self.loop.turn()
         self.assertIs(self.diary.ending, ConnectionLost)
+
+    def test_pendingReset(self) -> None:
+        """Who does not read can ask the socket whether the peer has reset it."""
+        ask = self.wire.getHandle().getsockopt
+        self.assertEqual(ask(socket.SOL_SOCKET, socket.SO_ERROR), 0)
+        self.wire.breaks()
+        self.assertNotEqual(ask(socket.SOL_SOCKET, socket.SO_ERROR), 0)
 
     def test_close(self) -> None:
         """Closing writes what is left, then sends a FIN."""

@@ -144,10 +144,21 @@ class Connection(Paced):
         """The node forgets this connection."""
         self._callOver()
         self.mesh.live.pop(self, None)
+        self.mesh.held.discard(self.transport)
         self.mesh.connections.unwatch(self)
         self.mesh.metrics.connectionClosed("http")
 
     # -- the transport's buffer -------------------------------------------------
+
+    def pause(self) -> None:
+        if not self._paused:
+            self.mesh.held.add(self.transport)
+        super().pause()
+
+    def resume(self) -> None:
+        if self._paused:
+            self.mesh.held.discard(self.transport)
+        super().resume()
 
     def pauseProducing(self) -> None:
         self._full = True

@@ -87,7 +87,25 @@ class Half:
         """The other transport is gone; :meth:`Relay.lost` hears how."""
 
 
-class CallerHalf(Half):
+class _CallersHalf(Half):
+    """The caller's side: what is not read may be gone, and the node would not see it."""
+
+    __slots__ = ()
+
+    def pauseProducing(self) -> None:
+        super().pauseProducing()
+        self._relay.held.add(self.transport)
+
+    def resumeProducing(self) -> None:
+        self._relay.held.discard(self.transport)
+        super().resumeProducing()
+
+    def connectionLost(self, reason: Reason) -> None:
+        self._relay.held.discard(self.transport)
+        super().connectionLost(reason)
+
+
+class CallerHalf(_CallersHalf):
     """The caller's bytes, as they are."""
 
     __slots__ = ()
@@ -99,7 +117,7 @@ class CallerHalf(Half):
         self._write(data)
 
 
-class InspectedHalf(Half):
+class InspectedHalf(_CallersHalf):
     """The caller's bytes, as an inspector lets them through."""
 
     __slots__ = ("_inspector",)

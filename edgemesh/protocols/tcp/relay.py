@@ -65,9 +65,7 @@ def tunnel(
     answered: bool = False,
 ) -> Relay:
     """
-    Join two open connections for good; both change their protocol.
-
-    Neither transport may have a producer.  The relay finishes the invocation.
+    Join two open connections for good; both change their protocol, neither may have a producer.
 
     :param fromCaller: bytes of the caller that were read already.
     :param fromEndpoint: bytes of the endpoint that were read already.
@@ -86,6 +84,7 @@ class Relay:
 
     :ivar moved: clock reading when a byte last moved.
     :ivar answered: the endpoint has said something.
+    :ivar held: callers whose reading is held.
     :ivar received: bytes for the endpoint.
     :ivar sent: bytes for the caller.
     :ivar deadline: when to look at ``moved`` again.
@@ -104,6 +103,7 @@ class Relay:
         "deadline",
         "endpoint",
         "failure",
+        "held",
         "moved",
         "received",
         "sent",
@@ -119,6 +119,7 @@ class Relay:
         counted: Outcome,
     ) -> None:
         self._mesh = mesh
+        self.held = mesh.held
         self._invocation = invocation
         route = invocation.route
         assert route is not None
@@ -213,11 +214,11 @@ class Relay:
         self._reply = refusal.reply
         self.failure = refusal.failure
         self.deadline = self.moved + FAREWELL
-        caller, endpoint = self.caller.transport, self.endpoint.transport
+        endpoint = self.endpoint.transport
         endpoint.write(refusal.forward)
         endpoint.unregisterProducer()
         # It may have been paused for the endpoint's sake.
-        caller.resumeProducing()
+        self.caller.resumeProducing()
         if self.endpoint.stream is Stream.OPEN:
             endpoint.loseWriteConnection()
         else:

@@ -52,6 +52,18 @@ class NotReadingTests(Talk):
         self.say(self.app, *[GET * 1_000] * 8)
         self.assertFalse(self.ladder.loop.isReading(self.app))
 
+    def test_goneWhileHeld(self) -> None:
+        """A caller that resets while its upload stalls is seen to be gone, its endpoint freed."""
+        endpoint = self.sent(BEGUN.replace(b"Length: 8", b"Length: 99999999"))
+        endpoint.fake.room = 0
+        self.say(self.app, *[b"x" * 65_536] * 4)
+        self.assertFalse(self.ladder.loop.isReading(self.app))
+        self.app.breaks()
+        self.ladder.after(3.0)
+        self.assertTrue(endpoint.fake.closed)
+        self.assertOnce("DC")
+        self.assertEqual(len(self.ladder.mesh.held), 0)
+
     def test_neverReads(self) -> None:
         """It is cut off after a while."""
         self.use(limits=Limits(keepAlive=4.0))

@@ -69,6 +69,23 @@ class RelayTests(RelayTestCase):
         self.join(b"seen ", b"hello")
         self.assertEqual((self.endpoint.heard, self.caller.heard), (b"seen more", b"hello"))
 
+    def test_callerGoneWhileHeld(self) -> None:
+        """A caller that resets while the endpoint stalls is let go of; what it said still goes."""
+        self.join()
+        self.endpoint.fake.room = 0
+        self.caller.says(*[b"x" * 65_536] * 4)
+        self.turn()
+        self.assertFalse(self.bench.loop.isReading(self.caller))
+        self.caller.breaks()
+        self.bench.after(3)
+        self.assertTrue(self.caller.fake.closed)
+        self.assertEqual(len(self.bench.mesh.held), 0)
+        self.endpoint.fake.room = 1 << 30
+        self.turn()
+        self.assertGreater(len(self.endpoint.heard), 0)
+        self.assertTrue(self.endpoint.fake.reset)
+        self.assertIs(self.ending().failure, CALLER_GONE)
+
     def test_answeredOnce(self) -> None:
         """The first byte of the endpoint proves that it works; the others prove nothing new."""
         self.join()
