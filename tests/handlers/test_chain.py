@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from random import Random
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -17,12 +19,14 @@ from edgemesh.errors import (
 )
 from edgemesh.handlers.bizkeeper import BizKeeperHandler
 from edgemesh.handlers.chain import Chain, endAttempt, noEndpoint, release, settle
+from edgemesh.handlers.composition import Composition
 from edgemesh.handlers.loadbalance import LoadBalanceHandler
 from edgemesh.handlers.qps import QPSHandler
 from edgemesh.handlers.router import RouterHandler
-from edgemesh.handlers.routes import Route
+from edgemesh.handlers.routes import LiveEndpoint, Route
 from edgemesh.interfaces import IHandler, IStage, Side
 from edgemesh.invocation import Invocation, Outcome
+from edgemesh.meta.model import Endpoint
 from tests.handlers.samples import KEY, WELL, TableRouter, World, endpoints
 
 Decision = Callable[[Invocation], None]
@@ -324,3 +328,89 @@ class BizKeeperLastTests(SynchronousTestCase):
     def test_noEndpoint(self) -> None:
         """The refusal names the service port."""
         self.assertEqual(noEndpoint(World().route, "why").detail, f"{KEY}: why")
+
+
+class Scripted:
+    """A stage that does what it is told, call by call, and passes when nobody says more."""
+
+    perAttempt = False
+
+    def __init__(self, name: str, script: list[str], picks: bool, log: list[str]) -> None:
+        self.name = name
+        self.picks = picks
+        self._script = iter(script)
+        self._log = log
+
+    def decide(self, invocation: Invocation, now: float) -> None:
+        word = next(self._script, "pass")
+        self._log.append(f"{self.name}: {word}")
+        if word == "defect":
+            raise ZeroDivisionError(self.name)
+        if word != "pass":
+            raise Refused(CIRCUIT_OPEN, self.name, endpointOnly=word == "not this")
+        if self.picks:
+            invocation.endpoint = LiveEndpoint(KEY, Endpoint("10.0.0.1", len(self._log)))
+
+    def release(self, invocation: Invocation, now: float) -> None:
+        self._log.append(f"{self.name}: release")
+
+
+def plainly(stages: list[Scripted], invocation: Invocation) -> str:
+    """What a chain does, without any hurry: how it ends."""
+    at = 0
+    aside = ""
+    while at < len(stages):
+        stage = stages[at]
+        try:
+            stage.decide(invocation, 0.0)
+        except ZeroDivisionError:
+            for taken in reversed(stages[:at]):
+                taken.release(invocation, 0.0)
+            return "IE"
+        except Refused as refusal:
+            onlyThis = refusal.endpointOnly
+            if aside and stage.picks:
+                said, onlyThis = aside, False
+            else:
+                said = refusal.detail
+            while at:
+                at -= 1
+                stages[at].release(invocation, 0.0)
+                if onlyThis and stages[at].picks:
+                    break
+            else:
+                return said
+            aside = said
+        else:
+            at += 1
+    return "passed"
+
+
+_WORDS = st.lists(st.sampled_from(("pass", "pass", "refuse", "not this", "defect")), max_size=4)
+
+
+class AnyChainTests(SynchronousTestCase):
+    """Chains of any stages."""
+
+    @given(st.lists(_WORDS, max_size=4), st.integers(0, 4))
+    @settings(derandomize=True, max_examples=300, deadline=None)
+    def test_asPlainly(self, scripts: list[list[str]], picker: int) -> None:
+        """Every stage is asked, and gives back, in the order that the plain rule says."""
+        logs: tuple[list[str], list[str]] = ([], [])
+        one, other = (
+            [Scripted(f"s{n}", script, n == picker, log) for n, script in enumerate(scripts)]
+            for log in logs
+        )
+        world = World(endpoints(1))
+        chain = Chain(Side.INBOUND, [])
+        chain.use(Composition((), {}, {KEY: tuple(one)}, None, lambda: None))  # type: ignore[arg-type]
+        invocation = Invocation("http", "10.0.0.9")
+        invocation.route = world.route
+        try:
+            chain.decide(invocation, 0.0)
+            end = "passed"
+        except Refused as refusal:
+            end = "IE" if refusal.failure is INTERNAL else refusal.detail
+        self.flushLoggedErrors(ZeroDivisionError)
+        self.assertEqual(end, plainly(other, Invocation("http", "10.0.0.9")))
+        self.assertEqual(*logs)

@@ -327,17 +327,6 @@ class HopByHopTests(SynchronousTestCase):
             self.assertEqual(
                 asked(*lines).forward(insert, b""), b"GET / HTTP/1.1\r\nHost: b\r\n" + left
             )
-            self.assertEqual(answered(*lines).forward(insert), b"HTTP/1.1 200 OK\r\n" + left)
-
-    def test_reusable(self) -> None:
-        """So does an endpoint's, as long as its answer has an end of its own."""
-        length = b"Content-Length: 0"
-        self.assertTrue(answered(length).reusable)
-        self.assertFalse(answered(length, b"Connection: close").reusable)
-        self.assertFalse(answered(length, start=b"HTTP/1.0 200 OK").reusable)
-        kept = answered(length, b"Connection: keep-alive", start=b"HTTP/1.0 200 OK")
-        self.assertTrue(kept.reusable)
-        self.assertFalse(answered(b"Connection: keep-alive").reusable)
 
 
 class TargetTests(SynchronousTestCase):

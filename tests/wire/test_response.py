@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.errors import RemoteProtocolError
@@ -95,3 +97,52 @@ class ResponseTests(SynchronousTestCase):
         """An answer in HTTP/1.0 leaves as HTTP/1.1, like all of the mesh's."""
         head = answered(b"X: 1", start=b"HTTP/1.0 200 Fine")
         self.assertEqual(head.forward(b""), b"HTTP/1.1 200 Fine\r\nX: 1\r\n\r\n")
+
+
+#: Fields that matter to the connection, the one that most endpoints send among them.
+_FIELDS = st.lists(
+    st.sampled_from(
+        (
+            *(b"Connection: keep-alive", b"connection: Keep-Alive", b"Connection:keep-alive"),
+            *(b"Connection: keep-alive, X-A", b"Connection: close", b"Connection: x-b"),
+            *(b"Keep-Alive: timeout=5", b"X-A: 1", b"X-B: Connection: keep-alive", b"X-C:"),
+        )
+    ),
+    max_size=5,
+)
+
+
+class HopByHopTests(SynchronousTestCase):
+    """What is for the endpoint's connection alone."""
+
+    @given(fields=_FIELDS, minor=st.sampled_from((0, 1)), size=st.integers(0, 5))
+    @settings(derandomize=True, max_examples=300, deadline=None)
+    def test_anyFields(self, fields: list[bytes], minor: int, size: int) -> None:
+        """Wherever and however often they stand, they go, the rest stays, and are obeyed."""
+        options = {b"connection", b"keep-alive"}
+        for field in fields:
+            name, _, value = field.partition(b":")
+            if name.lower() == b"connection":
+                options |= {option.strip().lower() for option in value.split(b",")}
+        known = list(fields)
+        known.insert(min(size, len(known)), b"Content-Length: 0")
+        kept = [f for f in known if f.partition(b":")[0].lower() not in options]
+        start = b"HTTP/1.%d 200 OK\r\n" % minor
+        head = answer(start + b"".join(f + b"\r\n" for f in known) + b"\r\n")
+        for insert in (b"", b"Via: x\r\n"):
+            sent = b"HTTP/1.1 200 OK\r\n" + b"".join(f + b"\r\n" for f in kept) + insert + b"\r\n"
+            self.assertEqual(head.forward(insert), sent)
+        stays = any(
+            f.lower().startswith(b"connection:") and b"keep-alive" in f.lower() for f in fields
+        )
+        self.assertEqual(head.reusable, b"close" not in options and (minor == 1 or stays))
+
+    def test_reusable(self) -> None:
+        """An endpoint's connection is kept as long as its answer has an end of its own."""
+        length = b"Content-Length: 0"
+        self.assertTrue(answered(length).reusable)
+        self.assertFalse(answered(length, b"Connection: close").reusable)
+        self.assertFalse(answered(length, start=b"HTTP/1.0 200 OK").reusable)
+        kept = answered(length, b"Connection: keep-alive", start=b"HTTP/1.0 200 OK")
+        self.assertTrue(kept.reusable)
+        self.assertFalse(answered(b"Connection: keep-alive").reusable)
