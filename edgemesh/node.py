@@ -49,7 +49,7 @@ from edgemesh.process import ProcessTuning
 from edgemesh.protocols.draining import drain
 from edgemesh.protocols.listenat import endpointAt
 from edgemesh.protocols.mesh import Mesh
-from edgemesh.protocols.registry import find
+from edgemesh.protocols.registry import find, made
 from edgemesh.protocols.sweep import Sweep
 from edgemesh.protocols.transport import TransportServer
 from edgemesh.reload import ReloadOnHangup, Rereading
@@ -85,7 +85,7 @@ class Node(MultiService):
         self._delivery.clients = self._mesh.clients
         self._delivery.live = self._mesh.live
         for name, protocol in self._protocols.items():
-            self._mesh.clients[name] = protocol.client(self._mesh)
+            self._mesh.clients[name] = made(name, partial(protocol.client, self._mesh))
         self._apply(Metadata())
         self._source.subscribe(self._changed)
         self._addServices()

@@ -16,6 +16,7 @@ from edgemesh.interceptor.deadlines import Deadlines
 from edgemesh.interceptor.resolving import ResolverChain
 from edgemesh.interfaces import IMeshProtocol
 from edgemesh.protocols.mesh import Mesh
+from edgemesh.protocols.registry import made
 
 #: The protocol of connections whose server speaks first.
 OPAQUE = "tcp"
@@ -120,7 +121,8 @@ class Recognition:
     ) -> None:
         self.mesh = mesh
         self.protocols = protocols
-        self.resolvers = ResolverChain([one.resolver() for one in protocols.values()])
+        resolvers = [made(name, one.resolver) for name, one in protocols.items()]
+        self.resolvers = ResolverChain(resolvers)
         self.silence = Deadlines(clock, mesh.limits.silence)
         self.quiet = Deadlines(clock, mesh.limits.quiet)
         self.places = Places(mesh.limits.earlyDials)

@@ -13,7 +13,7 @@ For protocols and for handlers alike; runs at start-up only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeVar
@@ -49,6 +49,19 @@ def find(
             raise ConfigurationError(f"{what}: expected each name once, found {name!r} twice")
         chosen[name] = search.one(name, what)
     return chosen
+
+
+def made(name: str, make: Callable[[], _T]) -> _T:
+    """
+    What the protocol of this name makes for the node.
+
+    :raise ConfigurationError: it cannot.
+    """
+    try:
+        return make()
+    except Exception as error:
+        # A stranger's code: its defect is told as that of the name that was configured.
+        raise ConfigurationError(f"protocols: {name!r} is broken: {_oneLine(error)}") from error
 
 
 class _Search:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from edgemesh.errors import ConfigurationError
 from edgemesh.interceptor.recognition import Places, Recognition
 from edgemesh.protocols.grpc.plugin import GRPC
 from edgemesh.protocols.tcp.plugin import TCP
@@ -104,6 +105,18 @@ class RecognitionTests(SynchronousTestCase):
         self.assertEqual(self.make("tcp", GRPC, TCP).known(""), "")
         self.assertEqual(self.make("mysql", GRPC, TCP).known("a.b:1"), "")
         self.assertEqual(self.make("", GRPC, TCP).known("a.b:1"), "")
+
+    def test_brokenResolver(self) -> None:
+        """A plugin that cannot make its resolver is named in one line."""
+
+        class Broken:
+            name = "broken"
+
+            def resolver(self) -> None:
+                raise ValueError("no resolver")
+
+        problem = self.assertRaises(ConfigurationError, self.make, "", Broken(), TCP)
+        self.assertEqual(str(problem), "protocols: 'broken' is broken: ValueError: no resolver")
 
     def test_stop(self) -> None:
         """When every connection is over no timer is left."""

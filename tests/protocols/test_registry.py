@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.errors import ConfigurationError
 from edgemesh.interfaces import IMeshProtocol
-from edgemesh.protocols.registry import find
+from edgemesh.protocols.registry import find, made
 
 GOOD = """
 from edgemesh.protocols.tcp.plugin import OpaqueProtocol
@@ -129,3 +129,20 @@ class FindTests(SynchronousTestCase):
         """The built-in protocols register as a stranger's would."""
         found = find(["grpc", "tls", "tcp"], IMeshProtocol, "protocols")
         self.assertEqual([plugin.name for plugin in found.values()], ["grpc", "tls", "tcp"])
+
+
+class MadeTests(SynchronousTestCase):
+    """A protocol that is found but does not work stops start-up with one clear line as well."""
+
+    def test_works(self) -> None:
+        """What it makes is what the node gets."""
+        self.assertEqual(made("good", lambda: 7), 7)
+
+    def test_defect(self) -> None:
+        """Its defect is named, with the name that was configured, in one line."""
+
+        def broken() -> None:
+            raise ValueError("no\nresolver")
+
+        problem = self.assertRaises(ConfigurationError, made, "bad", broken)
+        self.assertEqual(str(problem), "protocols: 'bad' is broken: ValueError: no resolver")
