@@ -23,14 +23,16 @@ import argparse
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+
+from loopback import awaitPort
+
+from edgemesh.demo.processes import freePorts
 
 HERE = Path(__file__).resolve().parents[1]
 CONNECTIONS = 64
@@ -263,28 +265,6 @@ class Scene:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def freePorts(count: int) -> list[int]:
-    """Ports that nobody listens on just now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-def awaitPort(port: int) -> None:
-    """Return when somebody listens on ``port``; give up after 15 s."""
-    end = time.monotonic() + 15
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise SystemExit(f"nobody listens on port {port}") from None
-            time.sleep(0.05)
 
 
 def show(targets: list[Target]) -> None:

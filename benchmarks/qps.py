@@ -25,7 +25,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
+from threading import Thread
+
+from loopback import awaitPort
+
+from edgemesh.demo.processes import freePorts
 
 LIMIT, BURST, SECONDS, PACE = 100, 10, 10.0, 1_000
 EXPECTED = LIMIT * SECONDS + BURST
@@ -80,66 +86,53 @@ end
 """
 
 
-def freePorts(count: int) -> list[int]:
-    """Ports that nobody listens on just now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-def awaitPort(port: int) -> None:
-    """Return when somebody listens on ``port``; give up after 15 s."""
-    end = time.monotonic() + 15
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise SystemExit(f"nobody listens on port {port}") from None
-            time.sleep(0.05)
-
-
 def paced(port: int) -> tuple[int, int, int]:
-    """Send at an even pace on one connection; (200s, 429s with Retry-After, others)."""
+    """
+    Send at an even pace on one connection, whether answers have come or not.
+
+    :return: 200s, 429s with Retry-After, others.
+    """
     request = b"GET / HTTP/1.1\r\nHost: paced\r\n\r\n"
     connection = socket.create_connection(("127.0.0.1", port), 5)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    answers = connection.makefile("rb")
-    admitted = refused = other = 0
+    counts = Counter[str]()
+    reader = Thread(target=readAnswers, args=(connection, counts), daemon=True)
+    reader.start()
     start = time.monotonic()
     number = 0
     while (now := time.monotonic()) < start + SECONDS:
         ahead = start + number / PACE - now
-        number += 1
         if ahead > 0:
             time.sleep(ahead)
         connection.sendall(request)
-        status, fields = readAnswer(answers)
-        if status == 200:
-            admitted += 1
-        elif status == 429 and b"retry-after" in fields:
-            refused += 1
+        number += 1
+    # What is on its way still gets its answer; then the node closes.
+    connection.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    reader.join(30)
+    if sum(counts.values()) != number + 1:
+        raise SystemExit(f"{number + 1} requests, but {sum(counts.values())} answers")
+    return counts["admitted"], counts["refused"], counts["other"]
+
+
+def readAnswers(connection: socket.socket, counts: Counter[str]) -> None:
+    """Count every answer until the node closes the connection."""
+    answers = connection.makefile("rb")
+    while True:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = answers.readline()
+            if not line:
+                return
+            head += line
+        fields = head.lower()
+        length = re.search(rb"content-length: *(\d+)", fields)
+        answers.read(int(length[1]) if length is not None else 0)
+        if head[9:12] == b"200":
+            counts["admitted"] += 1
+        elif head[9:12] == b"429" and b"retry-after" in fields:
+            counts["refused"] += 1
         else:
-            other += 1
-    connection.close()
-    return admitted, refused, other
-
-
-def readAnswer(answers: object) -> tuple[int, bytes]:
-    """One answer's status and its field lines, lower-cased; the body is skipped."""
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        line = answers.readline()  # type: ignore[attr-defined]
-        if not line:
-            raise SystemExit("the node closed the connection")
-        head += line
-    fields = head.lower()
-    length = int(re.search(rb"content-length: *(\d+)", fields)[1])  # type: ignore[index]
-    answers.read(length)  # type: ignore[attr-defined]
-    return int(head[9:12]), fields
+            counts["other"] += 1
 
 
 def main() -> int:
