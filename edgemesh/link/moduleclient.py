@@ -16,7 +16,6 @@ from typing import Protocol
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from edgemesh.beehive.codec import decode
@@ -24,6 +23,7 @@ from edgemesh.beehive.message import Message, Messages
 from edgemesh.beehive.names import META_GROUP, QUERY
 from edgemesh.errors import MeshError, RemoteProtocolError
 from edgemesh.link.dialling import Backoff, Redialler
+from edgemesh.link.modulelink import ModuleLink
 from edgemesh.link.modules import (
     Answered,
     ClientEnd,
@@ -36,10 +36,8 @@ from edgemesh.link.modules import (
 from edgemesh.link.pages import Pages
 from edgemesh.link.pending import Pending, Unanswered
 from edgemesh.link.reactor import LinkReactor
-from edgemesh.link.records import RecordLimits, RecordProtocol, Unsent
+from edgemesh.link.records import RecordLimits, Unsent
 
-#: Seconds for the server to answer the introduction.
-INTRODUCTION = 10.0
 #: Seconds for the answer to a request.
 PATIENCE = 10.0
 
@@ -211,64 +209,43 @@ class _Asker:
         self._answered.callback(answer)
 
 
-class ClientLink(RecordProtocol):
+class ClientLink(ModuleLink):
     """
     One link to the server.
 
     :ivar end: how far the introduction has come.
     """
 
-    log = Logger()
-
     def __init__(self, client: ModuleClient, end: ClientEnd) -> None:
+        super().__init__(client.reactor, end)
         self.end = end
         self._client = client
-        self._patience: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        self._patience = self._client.reactor.callLater(
-            INTRODUCTION, self._hangUp, "the introduction was not answered"
-        )
+        self.awaitIntroduction("the introduction was not answered")
         self.transport.sendRecord(recordOf(self.end.greeting))
 
-    def recordReceived(self, record: bytes) -> None:
-        try:
-            understood = self.end.receive(record)
-        except RemoteProtocolError as error:
-            self._hangUp(error.detail)
-            return
-        match understood:
+    def understood(self, meaning: object) -> None:
+        match meaning:
             case Answered(message):
                 self._client.answered(message)
             case Delivered(message):
                 self._client.user.pushed(message)
             case Introduced(directory):
-                self._calm()
+                self.introductionMade()
                 self._client.introduced(self, directory)
             case Dropped(why):
-                self._dropped(why)
+                self.dropped(why)
 
-    def recordRefused(self, size: int) -> None:
-        self._dropped(f"a record of {size} bytes is too large")
-
-    def _dropped(self, why: str) -> None:
+    def dropped(self, why: str) -> None:
         self._client.dropped += 1
-        self.log.warn("dropped from {end!r}: {why}", end=self.end, why=why)
+        super().dropped(why)
 
     def recordUnsent(self, record: bytes, why: Unsent) -> None:
         self._client.unsent(record, why)
 
-    def _hangUp(self, why: str) -> None:
-        self.log.warn("{end!r} hangs up: {why}", end=self.end, why=why)
-        self.transport.abortConnection()
-
-    def _calm(self) -> None:
-        if self._patience is not None and self._patience.active():
-            self._patience.cancel()
-        self._patience = None
-
     def connectionLost(self, reason: Failure) -> None:
-        self._calm()
+        super().connectionLost(reason)
         self._client.left(self)
 
 

@@ -18,14 +18,14 @@ from dataclasses import dataclass
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from edgemesh.beehive.codec import decode
 from edgemesh.beehive.message import Message, Messages
-from edgemesh.errors import LocalProtocolError, RemoteProtocolError
+from edgemesh.errors import LocalProtocolError
 from edgemesh.link.listener import RecordListener
+from edgemesh.link.modulelink import ModuleLink
 from edgemesh.link.modules import (
     Delivered,
     Directory,
@@ -41,13 +41,10 @@ from edgemesh.link.reactor import LinkReactor
 from edgemesh.link.records import (
     QueueFull,
     RecordLimits,
-    RecordProtocol,
     TooLarge,
     Unsent,
 )
 
-#: Seconds that a client may take to introduce itself.
-INTRODUCTION = 10.0
 #: Bytes of the largest record to a peer: what KubeEdge's own receivers have room for.
 LARGEST = 1_048_576
 
@@ -182,55 +179,40 @@ class ModuleServer(Service):
         self._here[message.route.destination](message)
 
 
-class ServerLink(RecordProtocol):
+class ServerLink(ModuleLink):
     """
     One client's link.
 
     :ivar end: what it has said so far.
     """
 
-    log = Logger()
-
     def __init__(self, server: ModuleServer, end: ServerEnd) -> None:
+        super().__init__(server.reactor, end)
         self.end = end
         self._server = server
-        self._patience: IDelayedCall | None = None
-
-    def __repr__(self) -> str:
-        return f"<ServerLink {self.end!r}>"
 
     def connectionMade(self) -> None:
-        self._patience = self._server.reactor.callLater(
-            INTRODUCTION, self._hangUp, "it did not introduce itself"
-        )
+        self.awaitIntroduction("it did not introduce itself")
         # What it asks is not read while its answers wait for it to read them.
         self.transport.registerProducer(self.transport, True)
 
-    def recordReceived(self, record: bytes) -> None:
-        try:
-            understood = self.end.receive(record)
-        except RemoteProtocolError as error:
-            self._hangUp(error.detail)
-            return
-        match understood:
+    def understood(self, meaning: object) -> None:
+        match meaning:
             case Delivered(message):
                 self._server.deliver(message)
             case Introduced(_, answer):
-                self._calm()
+                self.introductionMade()
                 self._server.joined(self)
                 assert answer is not None
                 self.send(answer)
             case Dropped(why, answer):
-                self._dropped(why, answer)
+                self.dropped(why)
+                if answer is not None:
+                    self.send(answer)
 
-    def recordRefused(self, size: int) -> None:
-        self._dropped(f"a record of {size} bytes is too large", None)
-
-    def _dropped(self, why: str, answer: Message | None) -> None:
+    def dropped(self, why: str) -> None:
         self._server.counts.dropped += 1
-        self.log.warn("dropped from {link!r}: {why}", link=self, why=why)
-        if answer is not None:
-            self.send(answer)
+        super().dropped(why)
 
     def send(self, message: Message) -> None:
         """Send a Message; if it is too large for the peer, an error in its place."""
@@ -253,18 +235,9 @@ class ServerLink(RecordProtocol):
         elif isinstance(why, QueueFull):
             self._server.counts.slow += 1
             # It would go on without what it was to get, and not know.
-            self._hangUp(str(why))
+            self.hangUp(str(why))
         # Otherwise the link is being closed, which tells the client enough.
 
-    def _hangUp(self, why: str) -> None:
-        self.log.warn("{link!r} is closed: {why}", link=self, why=why)
-        self.transport.abortConnection()
-
-    def _calm(self) -> None:
-        if self._patience is not None and self._patience.active():
-            self._patience.cancel()
-        self._patience = None
-
     def connectionLost(self, reason: Failure) -> None:
-        self._calm()
+        super().connectionLost(reason)
         self._server.left(self)

@@ -23,6 +23,19 @@ from edgemesh.dns.queries import Query, readQuery
 from edgemesh.meta.model import Endpoint, Metadata, Service, ServicePort
 
 
+class Readers:
+    """A reactor that watches; the test says when there is something to read."""
+
+    def __init__(self) -> None:
+        self.watched: list[Any] = []
+
+    def addReader(self, reader: Any) -> None:
+        self.watched.append(reader)
+
+    def removeReader(self, reader: Any) -> None:
+        self.watched.remove(reader)
+
+
 class DatagramPort:
     """An open UDP socket: what was written to it, and where to."""
 

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from edgemesh.dns.datagrams import AskingSocket
+from tests.dns.net import Readers
 
 
 class Socket:
@@ -36,19 +37,6 @@ class Socket:
 
     def close(self) -> None:
         self.number = -1
-
-
-class Readers:
-    """A reactor that watches; the test says when there is something to read."""
-
-    def __init__(self) -> None:
-        self.watched: list[Any] = []
-
-    def addReader(self, reader: Any) -> None:
-        self.watched.append(reader)
-
-    def removeReader(self, reader: Any) -> None:
-        self.watched.remove(reader)
 
 
 class AskingSocketTests(SynchronousTestCase):

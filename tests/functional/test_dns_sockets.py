@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
@@ -11,19 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.dns.addresses import Address
 from edgemesh.dns.datagrams import AskingSocket, openAsking
-
-
-class Readers:
-    """A reactor that watches; the test says when there is something to read."""
-
-    def __init__(self) -> None:
-        self.watched: list[Any] = []
-
-    def addReader(self, reader: Any) -> None:
-        self.watched.append(reader)
-
-    def removeReader(self, reader: Any) -> None:
-        self.watched.remove(reader)
+from tests.dns.net import Readers
 
 
 class SocketTests(SynchronousTestCase):

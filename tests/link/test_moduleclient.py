@@ -3,7 +3,8 @@
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from edgemesh.link.moduleclient import INTRODUCTION, PATIENCE, ErrorAnswer
+from edgemesh.link.moduleclient import PATIENCE, ErrorAnswer
+from edgemesh.link.modulelink import INTRODUCTION
 from edgemesh.link.modules import Directory
 from edgemesh.link.pages import Row, page, pageWish
 from edgemesh.link.pending import AnswerCounts, Unanswered

@@ -5,8 +5,9 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 
 from edgemesh.errors import LocalProtocolError
+from edgemesh.link.modulelink import INTRODUCTION
 from edgemesh.link.modules import recordOf
-from edgemesh.link.moduleserver import INTRODUCTION, LARGEST, ServerCounts
+from edgemesh.link.moduleserver import LARGEST, ServerCounts
 from tests.link.samples import SERVICE, messages, query
 from tests.link.scenes import SceneMixin
 
